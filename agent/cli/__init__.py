@@ -1,0 +1,50 @@
+"""The `faultline` command: one file a subcommand, imported only when that subcommand runs.
+
+Start-up stays fast because `--help` imports nothing heavy: PyOD and LangGraph take seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "run": "Read telemetry from Kafka, find incidents, analyse and deliver them.",
+    "replay": "Play a recording through the embedded service, or into Kafka as raw OTLP.",
+    "record": "Write what passes on Kafka topics into a recording.",
+    "eval": "Measure accuracy on labelled data.",
+    "bench": "Measure speed as ratios to raw components.",
+    "models": "Pull, list and verify model weights.",
+    "runbooks": "Index, search and lint runbooks.",
+    "config": "Check a configuration, or print every setting with its default.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Looks a subcommand up in `agent.cli.<name>` when asked for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"agent.cli.{cmd_name}_command").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"agent.cli.{cmd_name}_command.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="faultline")
+def main() -> None:
+    """Faultline finds incidents in raw telemetry and explains them with evidence.
+
+    Start with `faultline replay tests/recordings/<name>`: it needs no server. Then
+    `faultline config reference` and `faultline run --config faultline.yaml`.
+    """

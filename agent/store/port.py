@@ -1,0 +1,190 @@
+"""What the rest of `agent` asks of a store. Held by `tests/contract/test_store.py` on SQLite and PostgreSQL.
+
+Every method is one transaction. Wall-clock times (`now`) are arguments. Methods may be called from any
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from agent.analysis import Analysis, Incident, IncidentState, InvestigationDue, Severity
+from detectors.anomaly import Anomaly
+from ingest.record import Nanos
+from ingest.summary import WindowSummary
+
+
+class Fenced(Exception):
+    """Another owner took over this stream: stop, do not commit, start again from the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """One message to one channel. `delivery_id` is the same on every attempt and unique."""
+
+    delivery_id: str
+    channel: str
+    """`kafka`, `webhook:<name>`, `slack:<name>`, ..."""
+    kind: str
+    """`opened`, `updated`, `analyzed`, `resolved`, `reopened`."""
+    incident_id: str
+    payload: bytes
+    """The channel-neutral notification as JSON; the channel renders it when it sends."""
+    created_at: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An outbox entry that a sender has claimed. `attempt` counts from 1."""
+
+    entry: OutboxEntry
+    attempt: int
+
+
+class DeliveryState(StrEnum):
+    """Where an outbox entry stands."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryRow:
+    """Up to 60 s of one service: the windows whose start lies in [minute, minute + 60 s)."""
+
+    environment: str
+    service: str
+    minute: Nanos
+    windows: tuple[WindowSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What step 2 of a commit writes in one transaction. Saving the same one again changes nothing."""
+
+    owner: str
+    epoch: int
+    offsets: tuple[tuple[str, int, int], ...]
+    """(topic, partition, next offset to read)."""
+    snapshot: bytes
+    incidents: tuple[Incident, ...]
+    anomalies: tuple[tuple[str, Anomaly], ...]
+    """(incident id, anomaly); an anomaly without an incident has the empty id."""
+    telemetry: tuple[TelemetryRow, ...]
+    outbox: tuple[OutboxEntry, ...]
+    due: tuple[InvestigationDue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """Where a stream stood. `snapshot` is None before the first checkpoint."""
+
+    epoch: int
+    offsets: tuple[tuple[str, int, int], ...]
+    snapshot: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One worker's right to investigate one incident until `expires_at` (wall clock)."""
+
+    due: InvestigationDue
+    worker: str
+    attempt: int
+    expires_at: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentQuery:
+    """Filters of the incident list; None means any. Newest onset first; `cursor` from the last page."""
+
+    environment: str | None = None
+    state: IncidentState | None = None
+    severity: Severity | None = None
+    service: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentPage:
+    """One page; `next_cursor` is None on the last."""
+
+    incidents: tuple[Incident, ...]
+    next_cursor: str | None
+
+
+class StreamStore(Protocol):
+    """The stream's side: numbered commit step 2, and where to start."""
+
+    def take_over(self, owner: str) -> Restored:
+        """Raise the owner's epoch (fencing every earlier holder) and return where the stream stands."""
+        ...
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write all of it or nothing. Raises `Fenced` when the epoch is not the newest."""
+        ...
+
+
+class InvestigationStore(Protocol):
+    """The worker's side."""
+
+    def lease(self, worker: str, now: Nanos, ttl: Nanos) -> Lease | None:
+        """Take the oldest due investigation nobody holds (or whose lease ran out), else None."""
+        ...
+
+    def heartbeat(self, lease: Lease, now: Nanos, ttl: Nanos) -> bool:
+        """Extend the lease; False when it was lost."""
+        ...
+
+    def save_analysis(self, analysis: Analysis, outbox: Sequence[OutboxEntry], now: Nanos) -> bool:
+        """Store an analysis and its messages together; False (and no messages) when it was there already."""
+        ...
+
+    def finish(self, lease: Lease) -> None:
+        """End the investigation; it stays due if a newer revision came meanwhile."""
+        ...
+
+    def telemetry(
+        self, environment: str, start: Nanos, end: Nanos, services: Sequence[str] | None = None
+    ) -> tuple[WindowSummary, ...]:
+        """Return the windows that start in [start, end), in the order (start, service)."""
+        ...
+
+
+class IncidentStore(Protocol):
+    """The reader's side: API, pages, deliveries."""
+
+    def incidents(self, query: IncidentQuery) -> IncidentPage: ...
+
+    def incident(self, incident_id: str) -> Incident | None: ...
+
+    def anomalies(self, incident_id: str) -> tuple[Anomaly, ...]: ...
+
+    def analyses(self, incident_id: str) -> tuple[Analysis, ...]:
+        """Oldest first."""
+        ...
+
+
+class OutboxStore(Protocol):
+    """The sender's side. At least once: a claim that is neither sent nor failed comes back after `ttl`."""
+
+    def claim(self, now: Nanos, limit: int, ttl: Nanos) -> tuple[Delivery, ...]:
+        """Claim entries that are due, oldest first, one per (channel, incident) at a time."""
+        ...
+
+    def sent(self, delivery_id: str, now: Nanos, receipt: str | None = None) -> None: ...
+
+    def failed(self, delivery_id: str, error: str, retry_at: Nanos | None) -> None:
+        """Put it back for `retry_at`, or to the dead ones when None."""
+        ...
+
+    def delivery_states(
+        self, incident_id: str
+    ) -> tuple[tuple[str, str, DeliveryState, int, str | None], ...]:
+        """Return (delivery id, channel, state, attempts, last error) for the page."""
+        ...

@@ -1,0 +1,36 @@
+"""The first value of the flow: one record as a source delivered it, before anything understood it.
+
+Every later value keeps its `Origin`, so that whatever is claimed about a record can be looked up again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Nanos = int
+"""Nanoseconds since the Unix epoch, UTC. The only unit of absolute time inside the service."""
+
+SECOND: Nanos = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Origin:
+    """Where a record came from. Ordered, so that ties are broken the same way on every run."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Bytes with an origin. `received` is the broker's (or the recording's) time of the record."""
+
+    origin: Origin
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    received: Nanos = 0

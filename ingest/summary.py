@@ -1,0 +1,156 @@
+"""What one closed window of one service carries: all that detectors and investigations ever see.
+
+Summaries are values. Two partial ones of the same window and service merge into what one over all
+records would have been, in any order and grouping (`ingest.merge`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingest.events import ChangeEvent, Labels, MetricKind
+from ingest.record import Nanos, Origin
+from ingest.sketch import Sketch
+
+MAX_LINES = 3
+MAX_SAMPLES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Line:
+    """A log line as evidence: redacted text and where it stands. Ordered by time, then origin."""
+
+    time: Nanos
+    origin: Origin
+    text: str
+    instance: str | None = field(default=None, compare=False)
+    trace_id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateCount:
+    """How often a template occurred. `template` is its text as known in this window.
+
+    `severity_number` is the highest seen; `lines` are the first `MAX_LINES` by (time, origin).
+    """
+
+    template_id: str
+    template: str
+    count: int
+    severity_number: int
+    first: Nanos
+    last: Nanos
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairCount:
+    """Template `second` directly followed `first` under one sequence key this many times."""
+
+    first: str
+    second: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SeriesKey:
+    """Names a series within an environment and service."""
+
+    name: str
+    instance: str = ""
+    labels: Labels = ()
+
+    def __str__(self) -> str:
+        pairs = [("instance", self.instance)] if self.instance else []
+        inner = ",".join(f'{k}="{v}"' for k, v in [*pairs, *self.labels])
+        return f"{self.name}{{{inner}}}" if inner else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesWindow:
+    """Samples of a series as (time, value), by time; past `MAX_SAMPLES` only min, mean, max and last.
+
+    `count` is the number of samples seen and `total` their sum, whether kept or not.
+    """
+
+    key: SeriesKey
+    kind: MetricKind
+    unit: str
+    samples: tuple[tuple[Nanos, float], ...]
+    count: int
+    total: float
+    minimum: float
+    maximum: float
+
+    @property
+    def last(self) -> float:
+        return self.samples[-1][1]
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWindow:
+    """Calls from this summary's service to `callee`. Latencies in seconds, as each side saw them.
+
+    `callee_latency` is empty where the callee sends no spans (a database, say).
+    """
+
+    callee: str
+    operation: str
+    count: int
+    errors: int
+    caller_latency: Sketch
+    callee_latency: Sketch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationWindow:
+    """Spans of this service by name. `entry` counts those without a parent in the same service.
+
+    `self_time` is a span's duration less what its children (of any service) cover. Seconds.
+    """
+
+    operation: str
+    count: int
+    errors: int
+    entry: int
+    duration: Sketch
+    self_time: Sketch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowSummary:
+    """One service in one window [start, end). All collections are sorted, so equal content is equal bytes."""
+
+    environment: str
+    service: str
+    start: Nanos
+    end: Nanos
+    templates: tuple[TemplateCount, ...] = ()
+    pairs: tuple[PairCount, ...] = ()
+    severities: dict[int, int] = field(default_factory=dict)
+    series: tuple[SeriesWindow, ...] = ()
+    calls: tuple[CallWindow, ...] = ()
+    operations: tuple[OperationWindow, ...] = ()
+    instances: tuple[str, ...] = ()
+    nodes: tuple[tuple[str, str], ...] = ()
+    """(instance, node) pairs."""
+    changes: tuple[ChangeEvent, ...] = ()
+    late: int = 0
+    rejected: int = 0
+
+    @property
+    def lines(self) -> int:
+        return sum(self.severities.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedWindow:
+    """All services of one window, in the order (environment, service). Emitted in time order, empty ones too."""
+
+    start: Nanos
+    end: Nanos
+    summaries: tuple[WindowSummary, ...]
