@@ -149,7 +149,7 @@ class WindowSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedWindow:
-    """All services of one window, in the order (environment, service). Emitted in time order, empty ones too."""
+    """All services of one window, in the order (environment, service); in time order, empty ones too."""
 
     start: Nanos
     end: Nanos
