@@ -6,7 +6,7 @@ import hashlib
 
 
 def digest(prefix: str, *parts: str, length: int = 16) -> str:
-    """Return `prefix_` and `length` hex digits of a hash over `parts` (order matters, no part may be lost)."""
+    """Return `prefix_` and `length` hex digits of a hash over `parts`, order and boundaries kept."""
     hasher = hashlib.blake2b(digest_size=16)
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")

@@ -1,1 +1,1 @@
-
+"""From analyses to people: decide, outbox, channels."""

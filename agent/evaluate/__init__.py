@@ -1,1 +1,1 @@
-
+"""Figures: accuracy on labelled data, speed as ratios, reports."""

@@ -1,1 +1,1 @@
-
+"""From anomalies to incidents, purely: join, open, resolve, reopen."""

@@ -1,1 +1,1 @@
-
+"""The LangGraph investigation: gather, rank, retrieve, explain, verify, write."""

@@ -1,1 +1,1 @@
-
+"""Runbooks: loading, the index, search."""

@@ -1,1 +1,1 @@
-
+"""What survives a restart: incidents, outbox, telemetry memory, leases."""

@@ -17,7 +17,7 @@ from ingest.record import Nanos
 from ingest.summary import WindowSummary
 
 
-class Fenced(Exception):
+class FencedError(Exception):
     """Another owner took over this stream: stop, do not commit, start again from the store."""
 
 
@@ -126,7 +126,7 @@ class StreamStore(Protocol):
         ...
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write all of it or nothing. Raises `Fenced` when the epoch is not the newest."""
+        """Write all of it or nothing. Raises `FencedError` when the epoch is not the newest."""
         ...
 
 

@@ -1,1 +1,1 @@
-
+"""From telemetry to ranked suspects with evidence, purely."""

@@ -1,1 +1,1 @@
-
+"""Who calls whom, as telemetry shows it."""
