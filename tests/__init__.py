@@ -1,0 +1,1 @@
+"""Tests: unit, contract, integration, acceptance, figures; `support` holds what they start."""

@@ -1,0 +1,28 @@
+"""Fixtures for the whole suite: the shared Kafka broker, and topics nobody else uses."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.broker import Broker, ExistingBroker, shared_broker
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker | ExistingBroker]:
+    """One broker a run; a machine that cannot have one fails here with what to install."""
+    running = shared_broker()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest, broker: Broker | ExistingBroker) -> str:
+    """Return a fresh topic of two partitions."""
+    readable = re.sub(r"[^a-zA-Z0-9]+", "-", str(request.node.name))[:60]
+    name = f"{readable}-{uuid.uuid4().hex[:8]}"
+    broker.create_topic(name, partitions=2)
+    return name

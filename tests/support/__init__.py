@@ -1,0 +1,1 @@
+"""Real servers and tools that tests start: nothing here is part of the service."""
