@@ -1,0 +1,154 @@
+"""The way of the data, on one screen: a record goes in, what must be stored and said comes out.
+
+Pure between its edges: no clock, no database, no network. `take` handles one record, `tick` moves stream
+time and collects what the closed windows led to. Refused records are kept in the outcome with their
+reasons; nothing is dropped without a count. Owned by one thread (`agent.stream`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from agent.analysis import IncidentChange, InvestigationDue
+from agent.incidents import Correlator, alert_anomaly
+from agent.store.port import TelemetryRow
+from agent.topology import Topology
+from detectors.anomaly import Anomaly
+from detectors.suite import Suite
+from ingest.decode import Decode
+from ingest.events import AlertEvent, DecodeError, Event, Reject, RejectReason
+from ingest.minutes import Minutes
+from ingest.record import Nanos, Record
+from ingest.redaction import RedactionError, Redactor
+from ingest.summary import ClosedWindow
+from ingest.windows import Windows
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What one commit has to write. Emptied by `Pipeline.outcome`."""
+
+    changes: list[IncidentChange] = field(default_factory=list)
+    anomalies: list[tuple[str, Anomaly]] = field(default_factory=list)
+    due: list[InvestigationDue] = field(default_factory=list)
+    refused: list[tuple[Record, tuple[Reject, ...]]] = field(default_factory=list)
+    telemetry: list[TelemetryRow] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What `/metrics` shows of the stream."""
+
+    records: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    windows: int = 0
+    anomalies: dict[str, int] = field(default_factory=dict)
+    changes: dict[str, int] = field(default_factory=dict)
+
+
+class Pipeline:
+    """decode → redact → windows → detectors → correlate, in that order, for every record."""
+
+    def __init__(
+        self,
+        *,
+        decode: Decode,
+        redactor: Redactor,
+        windows: Windows,
+        suite: Suite,
+        correlator: Correlator,
+        topology: Topology,
+        minutes: Minutes,
+    ) -> None:
+        self._decode, self._redactor, self._windows = decode, redactor, windows
+        self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
+        self._outcome = Outcome()
+        self.counts = Counts()
+
+    def take(self, record: Record, wall: Nanos) -> None:
+        """Decode, redact and file one record. Never raises on what a record holds."""
+        self.counts.records += 1
+        try:
+            decoded = self._decode.decode(record, wall)
+        except DecodeError as error:
+            self._refuse(record, (error.reject,))
+            return
+        rejects = list(decoded.rejects)
+        for event in decoded.events:
+            try:
+                self._file(self._redactor.redact(event), record, wall)
+            except RedactionError as error:
+                rejects.append(Reject(reason=RejectReason.REDACTION_FAILED, detail=str(error)))
+        if rejects:
+            self._refuse(record, tuple(rejects))
+
+    def tick(self, wall: Nanos) -> None:
+        """Move stream time to `wall`: close windows, judge them, correlate what was found."""
+        for closed in self._windows.advance(wall):
+            self._judge(closed)
+        self._correlate((), self._windows.stream_time(wall))
+
+    def finish(self) -> None:
+        """Close every open window: the end of a recording."""
+        for closed in self._windows.flush():
+            self._judge(closed)
+
+    def outcome(self) -> Outcome:
+        """Return what has come up since the last call, and forget it."""
+        done, self._outcome = self._outcome, Outcome()
+        done.telemetry = [
+            TelemetryRow(environment=environment, service=service, minute=minute, windows=windows)
+            for environment, service, minute, windows in self._minutes.dirty()
+        ]
+        return done
+
+    def _file(self, event: Event, record: Record, wall: Nanos) -> None:
+        kind = type(event).__name__
+        self.counts.events[kind] = self.counts.events.get(kind, 0) + 1
+        if isinstance(event, AlertEvent):
+            anomaly = alert_anomaly(event)
+            if anomaly is not None:
+                self._correlate((anomaly,), max(event.time, self._windows.stream_time(wall)))
+            return
+        origin = record.origin
+        self._windows.add(event, partition=(origin.topic, origin.partition), wall=wall)
+
+    def _judge(self, closed: ClosedWindow) -> None:
+        self.counts.windows += 1
+        for summary in closed.summaries:
+            self._topology.add(summary)
+        self._minutes.add(closed.summaries)
+        anomalies = self._suite.observe(closed)
+        for anomaly in anomalies:
+            self.counts.anomalies[anomaly.detector] = self.counts.anomalies.get(anomaly.detector, 0) + 1
+        self._correlate(anomalies, closed.end)
+
+    def _correlate(self, anomalies: Sequence[Anomaly], now: Nanos) -> None:
+        correlated = self._correlator.correlate(anomalies, now, self._topology)
+        for change in correlated.changes:
+            self.counts.changes[change.kind] = self.counts.changes.get(change.kind, 0) + 1
+        self._outcome.changes.extend(correlated.changes)
+        self._outcome.anomalies.extend(correlated.attached)
+        self._outcome.due.extend(self._correlator.due(now))
+
+    def _refuse(self, record: Record, rejects: tuple[Reject, ...]) -> None:
+        for reject in rejects:
+            self.counts.rejected[reject.reason] = self.counts.rejected.get(reject.reason, 0) + 1
+        self._outcome.refused.append((record, rejects))
+
+    def dump(self) -> bytes:
+        """Return the state of all stages; `load` continues from it identically."""
+        parts = (self._windows, self._suite, self._correlator, self._topology, self._minutes)
+        return msgspec.msgpack.encode([part.dump() for part in parts])
+
+    def load(self, state: bytes) -> None:
+        """Replace the state of all stages. Raises ValueError on bytes of another version."""
+        parts = (self._windows, self._suite, self._correlator, self._topology, self._minutes)
+        for part, dumped in zip(parts, msgspec.msgpack.decode(state, type=list[bytes]), strict=True):
+            part.load(dumped)
+
+

@@ -1,0 +1,288 @@
+"""Every setting there is, typed, from one YAML file and `FAULTLINE_…` variables. Read only by app and cli.
+
+Unknown keys are errors that name the nearest known key. A variable names a setting by its path, joined
+with two underscores: `FAULTLINE_KAFKA__BOOTSTRAP_SERVERS=broker:9092`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Format = Literal[
+    "auto", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces", "otlp_json", "json", "docker", "text"
+]
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message says where and what to write instead."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TopicSettings(_Section):
+    """One telemetry topic. `name` may be a regular expression when it begins with `^`."""
+
+    name: str
+    format: Format = "auto"
+    environment: str = "default"
+    service: str = "unknown"
+    time_field: str | None = None
+
+
+class KafkaSettings(_Section):
+    """The Kafka cluster that telemetry comes from and incidents go to."""
+
+    bootstrap_servers: str = ""
+    """`host:port,host:port`; empty runs without Kafka (recordings and HTTP only)."""
+    group_id: str = "faultline"
+    topics: tuple[TopicSettings, ...] = (
+        TopicSettings(name="telemetry.logs"),
+        TopicSettings(name="telemetry.metrics"),
+        TopicSettings(name="telemetry.traces"),
+        TopicSettings(name="telemetry.changes", format="json"),
+    )
+    incidents_topic: str = "faultline.incidents"
+    dead_letter_topic: str = "faultline.dead-letter"
+    client: dict[str, Any] = Field(default_factory=dict)
+    """Any kafka-python client setting by its own name, for consumer, producer and admin."""
+    consumer: dict[str, Any] = Field(default_factory=dict)
+    producer: dict[str, Any] = Field(default_factory=dict)
+
+
+class WindowSettings(_Section):
+    """Event time (seconds)."""
+
+    width: int = Field(default=10, ge=1)
+    lateness: int = Field(default=5, ge=0)
+    idle: int = Field(default=15, ge=1)
+
+
+class StreamSettings(_Section):
+    """The stream thread."""
+
+    checkpoint_seconds: float = Field(default=5.0, gt=0)
+    pause_at: int = Field(default=10_000, ge=1)
+    resume_at: int = Field(default=5_000, ge=0)
+
+
+class IncidentSettings(_Section):
+    """When anomalies become incidents and incidents become investigations (seconds)."""
+
+    join_within: int = 120
+    open_within: int = 60
+    resolve_after: int = 300
+    reopen_within: int = 1800
+    first_analysis_after: int = 15
+    analysis_every: int = 120
+    baseline_minutes: int = 60
+
+
+class ModelSettings(_Section):
+    """The language model that words an analysis; statistics need none."""
+
+    kind: Literal["llamacpp", "openai", "none"] = "llamacpp"
+    name: str = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+    """A name of `faultline models list`, or with `path` any label."""
+    path: Path | None = None
+    """Any GGUF file."""
+    base_url: str = ""
+    """OpenAI-compatible server (llama-server, vLLM), with kind `openai`."""
+    api_key: SecretStr = SecretStr("")
+    context_tokens: int = Field(default=4096, ge=1024)
+    prompt_tokens: int = Field(default=1200, ge=300)
+    answer_tokens: int = Field(default=200, ge=64)
+    deadline_seconds: float = Field(default=120.0, gt=0)
+    threads: int | None = None
+    gpu_layers: int = -1
+    """Layers on the GPU when the build has one; -1 is all."""
+    tokens_per_day: int = Field(default=2_000_000, ge=0)
+
+
+class KnowledgeSettings(_Section):
+    """Runbooks and their index."""
+
+    runbooks: tuple[Path, ...] = ()
+    """Folders of Markdown beside the shipped ones."""
+    shipped: bool = True
+    qdrant: str = ""
+    """URL, or a folder; empty is `<home>/qdrant`."""
+    embeddings: bool = True
+
+
+class WebhookSettings(_Section):
+    """One generic webhook, signed with HMAC-SHA256."""
+
+    name: str
+    url: str
+    secret: SecretStr
+    minimum_severity: Literal["critical", "error", "warning", "info"] = "info"
+    timeout_seconds: float = 5.0
+
+
+class SlackSettings(_Section):
+    """One Slack incoming webhook."""
+
+    name: str
+    webhook_url: SecretStr
+    minimum_severity: Literal["critical", "error", "warning", "info"] = "warning"
+
+
+class DeliverSettings(_Section):
+    """Where notifications go. The incidents topic follows `kafka.bootstrap_servers`."""
+
+    webhooks: tuple[WebhookSettings, ...] = ()
+    slack: tuple[SlackSettings, ...] = ()
+    public_url: str = ""
+    """How people reach the incident pages; empty is the bind address."""
+    max_attempts: int = Field(default=12, ge=1)
+
+
+class HttpSettings(_Section):
+    """The HTTP API and the incident pages."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    api_key: SecretStr = SecretStr("")
+    """Required unless `host` is a loopback address."""
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FAULTLINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Path("~/.local/share/faultline")
+    """Models, the embedded database and index live here."""
+    database: str = ""
+    """SQLAlchemy URL; empty is SQLite in `home`."""
+    redaction_key: SecretStr = SecretStr("")
+    """Keys the hashes that stand for secrets; empty makes one in `home` on first start."""
+    owner: str = "stream-0"
+    """Name of this stream's place in the store; one process at a time holds it."""
+    edges: tuple[tuple[str, str], ...] = ()
+    """Caller and callee pairs that telemetry does not show."""
+    kafka: KafkaSettings = KafkaSettings()
+    windows: WindowSettings = WindowSettings()
+    stream: StreamSettings = StreamSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    model: ModelSettings = ModelSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    http: HttpSettings = HttpSettings()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which arrives as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def home_folder(self) -> Path:
+        return self.home.expanduser()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home_folder / 'faultline.db'}"
+
+
+def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
+    """Return the settings of `path` (YAML), the environment and `overrides`. Raises `SettingsError`."""
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                f"{path}: cannot be read ({error.strerror}); give --config a YAML file"
+            ) from error
+        except yaml.YAMLError as error:
+            raise SettingsError(f"{path}: is no YAML: {error}") from error
+        if loaded is not None and not isinstance(loaded, dict):
+            raise SettingsError(f"{path}: must hold a mapping of settings; see `faultline config reference`")
+        tree = loaded or {}
+    try:
+        settings = Settings(**(tree | overrides))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(error, path))) from error
+    if (
+        settings.http.host not in {"127.0.0.1", "::1", "localhost"}
+        and not settings.http.api_key.get_secret_value()
+    ):
+        raise SettingsError(
+            f"http.api_key: needed because http.host {settings.http.host!r} is no loopback address; "
+            "set FAULTLINE_HTTP__API_KEY"
+        )
+    return settings
+
+
+def _explained(error: ValidationError, path: Path | None) -> Iterator[str]:
+    where = f"{path}: " if path else ""
+    for problem in error.errors():
+        names = [str(part) for part in problem["loc"]]
+        dotted = ".".join(names)
+        if problem["type"] == "extra_forbidden":
+            known = sorted(_known(Settings, names[:-1]))
+            near = difflib.get_close_matches(names[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+            yield f"{where}{dotted}: unknown setting; {hint}"
+        else:
+            yield f"{where}{dotted}: {problem['msg']}"
+
+
+def _known(model: type[BaseModel], names: list[str]) -> set[str]:
+    """Return the field names of the section that `names` leads to (list positions are passed over)."""
+    for name in names:
+        field = model.model_fields.get(name)
+        if field is None:
+            continue
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        sections = [part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)]
+        if sections:
+            model = sections[0]
+    return set(model.model_fields)
+
+
+def flattened(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object, str]]:
+    """Yield (dotted name, value, description) of every setting, for `faultline config reference`."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value, field.description or ""
+
+
+def without_secrets(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dumped settings tree that is safe to log or show: secrets as dots, paths as text."""
+    shown: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            shown[name] = without_secrets(value)
+        elif isinstance(value, SecretStr):
+            shown[name] = "••••" if value.get_secret_value() else ""
+        else:
+            shown[name] = str(value) if isinstance(value, Path) else value
+    return shown

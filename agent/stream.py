@@ -1,0 +1,176 @@
+"""The stream thread: polls the source, feeds the pipeline, commits in three numbered steps.
+
+1. Dead letters are produced and flushed. 2. One SQL transaction holds incidents, anomalies, outbox,
+telemetry, due investigations, snapshot and offsets, fenced by the owner's epoch. 3. The source commits.
+A kill between any two steps repeats work and loses nothing: ids are deterministic and step 2 decides
+where to start again. This is the consumer boundary: what the loop cannot foresee is counted, logged
+with its cause and ends the thread, so that the supervisor restarts it from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import structlog
+
+from agent.analysis import IncidentChange
+from agent.pipeline import Outcome, Pipeline
+from agent.store.port import Checkpoint, FencedError, OutboxEntry, Restored, StreamStore
+from ingest.deadletter import DeadLetterSink
+from ingest.record import SECOND, Nanos, Record
+from ingest.sources.port import Rebalanced, Source
+
+log = structlog.get_logger(__name__)
+
+Announce = Callable[[IncidentChange], Sequence[OutboxEntry]]
+"""Turns a change into the messages it calls for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamCounts:
+    """What `/metrics` shows of the loop."""
+
+    checkpoints: int = 0
+    failures: int = 0
+    fenced: int = 0
+
+
+class Stream:
+    """Runs a pipeline over a source. One instance an owner; `run` belongs to one thread."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        pipeline: Callable[[], Pipeline],
+        source: Source,
+        store: StreamStore,
+        dead_letters: DeadLetterSink,
+        announce: Announce,
+        checkpoint_every: Nanos = 5 * SECOND,
+        clock: Callable[[], Nanos] = time.time_ns,
+        on_step: Callable[[int], None] = lambda step: None,
+        restart_after: float = 2.0,
+    ) -> None:
+        self._owner, self._build, self._source, self._store = owner, pipeline, source, store
+        self._dead_letters, self._announce, self._clock = dead_letters, announce, clock
+        self._every, self._on_step, self._restart_after = checkpoint_every, on_step, restart_after
+        self._inbox: queue.Queue[tuple[Record, Future[None]]] = queue.Queue(maxsize=1000)
+        self._waiting: list[Future[None]] = []
+        self._positions: dict[tuple[str, int], int] = {}
+        self._epoch = 0
+        self.counts = StreamCounts()
+        self.pipeline = pipeline()
+        self.ready = threading.Event()
+        self.failure: str | None = None
+
+    def submit(self, record: Record) -> Future[None]:
+        """Hand in a record that came over HTTP; the future is done once a checkpoint holds it.
+
+        Raises `queue.Full` when the stream is too far behind: the sender should come again.
+        """
+        done: Future[None] = Future()
+        self._inbox.put_nowait((record, done))
+        return done
+
+    def positions(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return where to read on, for partitions the stream has been at."""
+        return {part: self._positions[part] for part in partitions if part in self._positions}
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop`, then finish the step, commit and close the source."""
+        while not stop.is_set():
+            try:
+                self._restore()
+                self._loop(stop)
+            except FencedError as error:
+                self.counts.fenced += 1
+                self.failure = f"fenced: {error}"
+                log.error("stream.fenced", owner=self._owner, next="another process holds this owner; stopping")
+                break
+            except Exception as error:  # noqa: BLE001 - the consumer boundary
+                self.counts.failures += 1
+                self.failure = f"{type(error).__name__}: {error}"
+                log.error("stream.failed", cause=self.failure, exc_info=True, restart_after=self._restart_after)
+                self._fail_waiting(error)
+                stop.wait(self._restart_after)
+        self.ready.clear()
+        self._source.close()
+
+    def _restore(self) -> None:
+        restored: Restored = self._store.take_over(self._owner)
+        self._epoch = restored.epoch
+        self._positions = {(topic, part): offset for topic, part, offset in restored.offsets}
+        self.pipeline = self._build()
+        if restored.snapshot is not None:
+            self.pipeline.load(restored.snapshot)
+        self._source.start(self._positions)
+        log.info("stream.restored", owner=self._owner, epoch=self._epoch, partitions=len(self._positions))
+
+    def _loop(self, stop: threading.Event) -> None:
+        saved = self._clock()
+        self.ready.set()
+        self.failure = None
+        while not stop.is_set():
+            self._read()
+            now = self._clock()
+            self.pipeline.tick(now)
+            if now - saved >= self._every or self._waiting:
+                self.commit()
+                saved = self._clock()
+        self.commit()
+
+    def _read(self) -> None:
+        for item in self._source.poll(0.2):
+            if isinstance(item, Rebalanced):
+                log.info("stream.rebalanced", assigned=len(item.assigned), revoked=len(item.revoked))
+                continue
+            self._positions[(item.origin.topic, item.origin.partition)] = item.origin.offset + 1
+            self.pipeline.take(item, self._clock())
+        while True:
+            try:
+                record, done = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            self.pipeline.take(record, self._clock())
+            self._waiting.append(done)
+
+    def commit(self) -> None:
+        """Write everything since the last commit, in the three steps."""
+        outcome = self.pipeline.outcome()
+        for record, rejects in outcome.refused:
+            self._dead_letters.put(record, rejects)
+        self._dead_letters.flush()
+        self._on_step(1)
+        self._store.checkpoint(self._checkpoint(outcome))
+        self._on_step(2)
+        self._source.commit(self._positions)
+        self._on_step(3)
+        self.counts.checkpoints += 1
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.set_result(None)
+
+    def _checkpoint(self, outcome: Outcome) -> Checkpoint:
+        newest = {change.incident.id: change.incident for change in outcome.changes}
+        return Checkpoint(
+            owner=self._owner,
+            epoch=self._epoch,
+            offsets=tuple((topic, part, offset) for (topic, part), offset in sorted(self._positions.items())),
+            snapshot=self.pipeline.dump(),
+            incidents=tuple(newest.values()),
+            anomalies=tuple(outcome.anomalies),
+            telemetry=tuple(outcome.telemetry),
+            outbox=tuple(entry for change in outcome.changes for entry in self._announce(change)),
+            due=tuple(outcome.due),
+        )
+
+    def _fail_waiting(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.set_exception(error)
