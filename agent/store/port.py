@@ -6,7 +6,7 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -15,6 +15,14 @@ from agent.analysis import Analysis, Incident, IncidentState, InvestigationDue, 
 from detectors.anomaly import Anomaly
 from ingest.record import Nanos
 from ingest.summary import WindowSummary
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is, or refused. The message holds no telemetry."""
+
+
+class CursorError(ValueError):
+    """A page cursor that this store never gave."""
 
 
 class FencedError(Exception):
@@ -180,11 +188,42 @@ class OutboxStore(Protocol):
     def sent(self, delivery_id: str, now: Nanos, receipt: str | None = None) -> None: ...
 
     def failed(self, delivery_id: str, error: str, retry_at: Nanos | None) -> None:
-        """Put it back for `retry_at`, or to the dead ones when None."""
+        """Put it back for `retry_at`, or to the dead ones when None. One that was sent stays sent."""
+        ...
+
+    def queued(self, incident_id: str) -> tuple[OutboxEntry, ...]:
+        """Return all that was ever put out about an incident, oldest first: what `decide` compares with."""
         ...
 
     def delivery_states(
         self, incident_id: str
     ) -> tuple[tuple[str, str, DeliveryState, int, str | None], ...]:
         """Return (delivery id, channel, state, attempts, last error) for the page."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """The housekeeper's side."""
+
+    def prune(self, now: Nanos) -> int:
+        """Delete telemetry and loose anomalies that are too old at stream time `now`; return rows deleted.
+
+        Kept are 48 h, and 30 days where an incident refers to it.
+        """
+        ...
+
+    def prune_deliveries(self, now: Nanos) -> int:
+        """Delete deliveries sent or given up 30 days before wall time `now`; return how many."""
+        ...
+
+    def stats(self) -> Mapping[str, int]:
+        """Return gauges for `/metrics`: incidents_open, investigations_due, outbox_waiting, outbox_dead."""
+        ...
+
+
+class Store(StreamStore, InvestigationStore, IncidentStore, OutboxStore, RetentionStore, Protocol):
+    """All sides at once, as the composition root holds it."""
+
+    def close(self) -> None:
+        """Close all connections. Not to be used afterwards."""
         ...

@@ -1,0 +1,1 @@
+"""Alembic's scripts, shipped in the package: one file a step, never edited once released."""
