@@ -161,6 +161,8 @@ class Decoded:
 
     events: tuple[Event, ...] = ()
     rejects: tuple[Reject, ...] = ()
+    cuts: tuple[tuple[str, int], ...] = ()
+    """(reason, how often): what a limit shortened or left out, for the counters in `/metrics`."""
 
 
 class DecodeError(Exception):

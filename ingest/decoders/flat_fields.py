@@ -1,0 +1,125 @@
+"""Used by the flat JSON decoder: one object as a flat view, and the names that people give its fields. Pure.
+
+Nested objects become dotted names. What stands in a container (`attributes`, `labels`, `tags`, `fields`) is
+kept apart: it may say whose telemetry this is, but never what its level, time or text is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest.decoders.json_text import to_text
+from ingest.decoders.times import parse_time
+from ingest.events import DecodeError, RejectReason, Resource, TopicDefaults
+from ingest.identity import SERVICE, identify
+from ingest.record import Nanos
+
+TIME = (
+    "time", "timestamp", "@timestamp", "ts", "datetime", "eventTime", "event_time", "time_unix_nano",
+    "timeUnixNano", "Timestamp", "@t", "asctime", "date", "time_iso8601",
+)  # fmt: skip
+BODY = (
+    "body", "message", "msg", "log", "text", "event.original", "Message", "MESSAGE", "RenderedMessage", "@m",
+    "@mt", "short_message", "event", "error.message",
+)  # fmt: skip
+LEVEL = (
+    "severity_text", "severityText", "severity", "level", "lvl", "log.level", "loglevel", "log_level",
+    "levelname", "Level", "@l", "levelno", "priority",
+)  # fmt: skip
+NUMBER = ("severity_number", "severityNumber")
+TRACE_ID = ("trace_id", "traceId", "trace.id", "traceID", "traceid", "TraceId", "dd.trace_id")
+SPAN_ID = ("span_id", "spanId", "span.id", "spanID", "spanid", "SpanId", "dd.span_id")
+PARENT_ID = ("parent_span_id", "parentSpanId", "parent.id", "parent_id", "parentId")
+SESSION = ("session.id", "session_id", "sessionId")
+THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
+CONTAINERS = frozenset({"attributes", "labels", "tags", "fields"})
+_RESOURCES = ("resource.attributes.", "resource.")
+_DEPTH = 8
+"""Levels that become dotted names; what lies deeper stays JSON text."""
+
+
+@dataclass(slots=True)
+class Fields:
+    """One object: `top` by dotted name, `extras` from containers; `used` grows as fields are read."""
+
+    top: dict[str, Any]
+    extras: dict[str, Any]
+    used: set[str] = field(default_factory=set)
+
+    def take(self, names: Iterable[str]) -> Any:
+        """Return the first present value of these names, None when there is none."""
+        for name in names:
+            value = self.top.get(name)
+            if value is not None and value != "":
+                self.used.add(name)
+                return value
+        return None
+
+    def take_text(self, names: Iterable[str]) -> str | None:
+        """Return the first present value as text."""
+        value = self.take(names)
+        return None if value is None else scalar_text(value)
+
+    def take_time(self, names: Iterable[str]) -> Nanos | None:
+        """Return the first present time; `DecodeError` when it is there and none of its forms is known."""
+        value = self.take(names)
+        if value is None:
+            return None
+        time = parse_time(value)
+        if time is None:
+            raise DecodeError(
+                RejectReason.TIME_INVALID, "the time's form is not known; send RFC 3339 or an epoch"
+            )
+        return time
+
+    def take_resource(self, defaults: TopicDefaults) -> Resource:
+        """Return whose telemetry this is; containers are asked only where the object names no service."""
+        named = any(isinstance(self.top.get(name), str) for name in SERVICE[:3])
+        known: Mapping[str, Any] = self.top if named or not self.extras else {**self.extras, **self.top}
+        resource, names = identify(known, defaults)
+        self.used.update(names)
+        return resource
+
+    def rest(self) -> Iterable[tuple[str, str]]:
+        """Yield what no field has taken, as text; a container's value gives way to the object's own."""
+        for name, value in self.extras.items():
+            if value is not None and (name not in self.used or name in self.top):
+                yield name, scalar_text(value)
+        for name, value in self.top.items():
+            if value is not None and name not in self.used and name not in self.extras:
+                yield name, scalar_text(value)
+
+
+def scalar_text(value: Any) -> str:
+    """Return a JSON value as text: strings as they are, anything else as JSON spells it."""
+    return value if isinstance(value, str) else to_text(value)
+
+
+def read_fields(item: Mapping[str, Any]) -> Fields:
+    """Return the flat view of one object."""
+    if not any(isinstance(value, dict) for value in item.values()):
+        return Fields(top=dict(item), extras={})
+    top: dict[str, Any] = {}
+    extras: dict[str, Any] = {}
+    for name, value in item.items():
+        if not isinstance(value, dict):
+            top[name] = value
+        elif name in CONTAINERS:
+            _flatten("", value, extras, _DEPTH)
+        else:
+            _flatten(f"{name}.", value, top, _DEPTH)
+    for name in [name for name in top if name.startswith("resource.")]:
+        value = top.pop(name)
+        prefix = next(prefix for prefix in _RESOURCES if name.startswith(prefix))
+        top.setdefault(name[len(prefix) :], value)
+    return Fields(top=top, extras=extras)
+
+
+def _flatten(prefix: str, value: Mapping[str, Any], into: dict[str, Any], depth: int) -> None:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and depth > 1:
+            _flatten(f"{prefix}{name}.", inner, into, depth - 1)
+        else:
+            into.setdefault(prefix + name, inner)

@@ -1,0 +1,223 @@
+"""Flat JSON as shippers and applications write it: one object, an array, or one object a line.
+
+What an object is shows in its fields: a change, a span, a metric value or else a log line. Each object is
+taken or refused by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ingest.decoders import flat_fields as names
+from ingest.decoders import severity
+from ingest.decoders.batch import Batch
+from ingest.decoders.flat_fields import Fields, read_fields, scalar_text
+from ingest.decoders.flat_spans import is_span, read_span
+from ingest.decoders.json_text import parse_json
+from ingest.decoders.otlp_logs import with_exception
+from ingest.events import ChangeEvent, DecodeError, Event, LogEvent, MetricKind, MetricPoint, RejectReason
+from ingest.record import Nanos
+
+_METRIC = ("name", "metric", "metric_name", "__name__", "metric.name")
+_METRIC_KIND = ("kind", "type", "metric_type")
+_KINDS = {
+    "counter": MetricKind.CUMULATIVE,
+    "cumulative": MetricKind.CUMULATIVE,
+    "sum": MetricKind.CUMULATIVE,
+    "delta": MetricKind.DELTA,
+    "gauge": MetricKind.GAUGE,
+}
+_CHANGE = ("change", "type", "kind", "event.type")
+_CHANGES = frozenset(
+    {"deploy", "deployment", "config", "flag", "feature_flag", "restart", "scale", "rollback"}
+)
+_TITLE = ("title", "summary", "message", "description")
+_NOT_FINITE = frozenset({"nan", "inf", "infinity", "+inf", "-inf", "+infinity", "-infinity"})
+
+
+def decode(value: bytes, batch: Batch) -> None:
+    """Read every object that the bytes hold."""
+    for item in documents(value, batch):
+        try:
+            batch.events.append(read_object(item, batch))
+        except DecodeError as error:
+            batch.rejects.append(error.reject)
+
+
+def documents(value: bytes, batch: Batch) -> Iterator[Any]:
+    """Yield the values of a document, of its array, or of its lines; a bad line is refused alone."""
+    try:
+        whole = parse_json(value)
+    except DecodeError as error:
+        lines = [line for line in value.split(b"\n") if line.strip()]
+        if len(lines) < 2:
+            raise
+        batch_error = error.reject
+    else:
+        yield from whole if isinstance(whole, list) else (whole,)
+        return
+    good = 0
+    for line in lines:
+        try:
+            parsed = parse_json(line)
+        except DecodeError as error:
+            batch.rejects.append(error.reject)
+            continue
+        good += 1
+        yield parsed
+    if not good:  # one broken document over several lines, not several documents
+        batch.rejects[:] = [batch_error]
+
+
+def read_object(item: Any, batch: Batch) -> Event:
+    """Return the event that one object is; `DecodeError` when it is none or says no valid time."""
+    if not isinstance(item, dict):
+        raise DecodeError(RejectReason.MALFORMED, "an item is not a JSON object")
+    fields = read_fields(item)
+    top = fields.top
+    if _is_change(top):
+        return _change(fields, batch)
+    if is_span(top):
+        return read_span(fields, batch)
+    if _is_metric(top):
+        return _metric(fields, batch)
+    return _log(fields, item, batch)
+
+
+def _is_change(top: dict[str, Any]) -> bool:
+    if isinstance(top.get("change"), str):
+        return True
+    return "title" in top and any(
+        top.get(name) in _CHANGES for name in _CHANGE if isinstance(top.get(name), str)
+    )
+
+
+def _is_metric(top: dict[str, Any]) -> bool:
+    value = top.get("value")
+    if (
+        value is None
+        or isinstance(value, bool)
+        or any(name in top for name in ("body", "message", "msg", "log"))
+    ):
+        return False
+    named = any(isinstance(top.get(name), str) for name in _METRIC)
+    return named and (isinstance(value, int | float) or _number(value) is not None)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _time(fields: Fields, batch: Batch) -> Nanos:
+    configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
+    time = fields.take_time((*configured, *names.TIME))
+    return batch.valid_time(batch.received if time is None else time)
+
+
+def _change(fields: Fields, batch: Batch) -> ChangeEvent:
+    time = _time(fields, batch)
+    kind = fields.take(name for name in _CHANGE if isinstance(fields.top.get(name), str))
+    title = fields.take_text(_TITLE) or str(kind)
+    resource = fields.take_resource(batch.defaults)
+    return ChangeEvent(
+        origin=batch.origin,
+        resource=resource,
+        time=time,
+        kind=batch.name(kind),
+        title=batch.text(title),
+        attributes=batch.labels(fields.rest()),
+    )
+
+
+def _metric(fields: Fields, batch: Batch) -> MetricPoint:
+    time = _time(fields, batch)
+    name = fields.take_text(_METRIC) or ""
+    value = _number(fields.take(("value",)))
+    if value is None or not math.isfinite(value):
+        raise DecodeError(RejectReason.NOT_FINITE, "a metric value is NaN or infinite")
+    kind = _KINDS.get(str(next((fields.top[key] for key in _METRIC_KIND if key in fields.top), "")).lower())
+    if kind is not None:
+        fields.take(_METRIC_KIND)
+    unit = fields.take_text(("unit",)) or ""
+    resource = fields.take_resource(batch.defaults)
+    # Numbers beside the value are other measurements, not labels: they would make a series of every sample.
+    labels = [
+        pair
+        for pair in fields.rest()
+        if pair[0] in fields.extras or isinstance(fields.top[pair[0]], str | bool)
+    ]
+    return MetricPoint(
+        origin=batch.origin,
+        resource=resource,
+        time=time,
+        name=batch.name(name),
+        value=value,
+        unit=batch.name(unit),
+        kind=kind or MetricKind.GAUGE,
+        labels=batch.labels(labels),
+    )
+
+
+def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
+    time = _time(fields, batch)
+    level = fields.take(names.NUMBER)
+    number = level if isinstance(level, int) and 1 <= level <= 24 else 0
+    shown = fields.take(names.LEVEL)
+    body = _body(fields, item, shown is not None)
+    if number == 0:
+        number = _severity(shown) or severity.from_line(body)
+    trace_id = known_id(fields.take_text(names.TRACE_ID))
+    span_id = known_id(fields.take_text(names.SPAN_ID))
+    resource = fields.take_resource(batch.defaults)
+    attributes = dict(fields.rest())
+    return LogEvent(
+        origin=batch.origin,
+        resource=resource,
+        time=time,
+        body=batch.text(with_exception(body.rstrip("\r\n"), attributes)),
+        severity_number=number,
+        trace_id=trace_id,
+        span_id=span_id,
+        sequence_key=trace_id or _sequence(attributes, resource.instance or ""),
+        attributes=batch.labels(attributes.items()),
+    )
+
+
+def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
+    value = fields.take(names.BODY)
+    if value is None:
+        # `body: {...}` was flattened away; a structured body is kept as JSON.
+        inner = next((item[name] for name in names.BODY if isinstance(item.get(name), dict)), None)
+        if inner is not None:
+            return scalar_text(inner)
+        if not has_level:
+            raise DecodeError(RejectReason.MALFORMED, "no field holds a log text, a metric value or a span")
+        return scalar_text(item)
+    return scalar_text(value)
+
+
+def _severity(level: Any) -> int:
+    if isinstance(level, str):
+        return severity.from_name(level)
+    return severity.from_number(level) if isinstance(level, int | float) else 0
+
+
+def _sequence(attributes: dict[str, str], instance: str) -> str | None:
+    session = next((attributes[name] for name in names.SESSION if attributes.get(name)), None)
+    if session is not None:
+        return session
+    thread = next((attributes[name] for name in names.THREAD if attributes.get(name)), None)
+    return None if thread is None else f"{instance}/{thread}"
+
+
+def known_id(text: str | None) -> str | None:
+    """Return an id in lower case, None for the empty or all-zero one."""
+    known = text.strip().lower() if text else ""
+    return known if known.strip("0-") else None

@@ -1,0 +1,56 @@
+"""Plain text: one record, one log line (with its stack trace, if it has one below it).
+
+Bytes that are not UTF-8 are replaced, for the rest of the line is evidence still.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ingest.decoders import severity
+from ingest.decoders.batch import OLDEST, Batch
+from ingest.decoders.times import leading_time
+from ingest.events import DecodeError, LogEvent, RejectReason
+from ingest.identity import resolve
+from ingest.record import SECOND, Nanos
+
+_CRI = re.compile(r"(?:stdout|stderr) [FP] ")
+_QUARTER: Nanos = 900 * SECOND
+_ZONES: Nanos = 14 * 3600 * SECOND
+_SLACK: Nanos = 60 * SECOND
+
+
+def decode(value: bytes, batch: Batch) -> None:
+    """Read the record as one line; `DecodeError` when it is blank."""
+    text = value.decode("utf-8", "replace").strip("\r\n\0")
+    if not text.strip():
+        raise DecodeError(RejectReason.MALFORMED, "the record is blank")
+    batch.events.append(read_text(text, batch))
+
+
+def read_text(text: str, batch: Batch, stated: Nanos | None = None) -> LogEvent:
+    """Return the line as an event, at the `stated` time, else at the line's own, else at the broker's."""
+    time = stated
+    leading = leading_time(text[:64].lstrip("["))
+    if leading is not None:
+        found, end, zoned = leading
+        if time is None and OLDEST <= found <= batch.latest and (zoned or not _local(found, batch.received)):
+            time = found
+        container = _CRI.match(text, end + 1)
+        if container is not None:
+            text = text[container.end() :]
+    body = batch.text(text)
+    return LogEvent(
+        origin=batch.origin,
+        resource=resolve({}, batch.defaults),
+        time=batch.valid_time(batch.received if time is None else time),
+        body=body,
+        severity_number=severity.from_line(body),
+    )
+
+
+def _local(time: Nanos, received: Nanos) -> bool:
+    """Whether a time without a zone is off by what time zones are off, and so shows a local clock."""
+    apart = abs(time - received)
+    past = apart % _QUARTER
+    return _QUARTER - _SLACK <= apart <= _ZONES + _SLACK and min(past, _QUARTER - past) <= _SLACK

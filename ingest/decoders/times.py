@@ -1,0 +1,95 @@
+"""Used by the JSON and text decoders: the ways people write a time, as `Nanos`. Pure.
+
+A text without a zone is read as UTC. Nothing is rounded that fits in nanoseconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from ingest.record import SECOND, Nanos
+
+_ISO = re.compile(
+    r"(\d{4})[-/](\d\d)[-/](\d\d)[Tt _](\d\d):(\d\d):(\d\d)"
+    r"(?:[.,](\d{1,18}))?\s?(Z|z|UTC|[+-]\d\d:?(?:\d\d)?)?"
+)
+_CLF = re.compile(r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}")
+_NUMBER = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?")
+_UNITS = ((10**11, SECOND), (10**14, 1_000_000), (10**17, 1_000))
+"""Epoch numbers below the first are seconds, below the second milliseconds, then microseconds."""
+
+
+def parse_time(value: object) -> Nanos | None:
+    """Return a time given as RFC 3339 or a near relative, or as an epoch number; None when it is neither."""
+    if isinstance(value, str):
+        return parse_text(value)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value * _unit(value)
+    if isinstance(value, float) and math.isfinite(value) and abs(value) < 1e19:
+        unit = _unit(value)
+        # A double carries about microseconds at today's epoch; more digits would be invented.
+        return round(value * 1e6) * 1000 if unit == SECOND else int(value * unit)
+    return None
+
+
+def parse_text(text: str) -> Nanos | None:
+    """Return the time that all of `text` spells, None when it spells none."""
+    text = text.strip()
+    match = _ISO.fullmatch(text)
+    if match is not None:
+        return _from_iso(match)
+    number = _NUMBER.fullmatch(text)
+    if number is not None:
+        whole = int(number[1])
+        unit = _unit(whole)
+        fraction = int((number[2] or "0").ljust(18, "0")[:18])
+        return whole * unit + fraction * unit // 10**18
+    return _from_words(text)
+
+
+def leading_time(text: str) -> tuple[Nanos, int, bool] | None:
+    """Return (time, end of its text, whether a zone was given) of an ISO time at the start of `text`."""
+    match = _ISO.match(text)
+    if match is None:
+        return None
+    time = _from_iso(match)
+    return None if time is None else (time, match.end(), match[8] is not None)
+
+
+def _unit(value: float) -> int:
+    size = abs(value)
+    return next((unit for below, unit in _UNITS if size < below), 1)
+
+
+def _from_iso(match: re.Match[str]) -> Nanos | None:
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    leap = second == "60"
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    seconds = int(moment.timestamp()) + leap
+    if zone is not None and zone[0] in "+-":
+        digits = zone[1:].replace(":", "").ljust(4, "0")
+        offset = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+        seconds += -offset if zone[0] == "+" else offset
+    return seconds * SECOND + (int(fraction.ljust(9, "0")[:9]) if fraction else 0)
+
+
+def _from_words(text: str) -> Nanos | None:
+    if _CLF.fullmatch(text):
+        return int(datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp()) * SECOND
+    if len(text) > 40 or "," not in text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * SECOND
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
