@@ -1,0 +1,141 @@
+"""From findings to ranked suspects: sums of named parts, less what a deeper suspect explains.
+
+A service that calls a suspect shows its trouble: slow, failing, complaining. Symptom parts of a caller
+are therefore reduced by what the callee shows of the same kind, and the callee's evidence is noted
+against the caller. Parts that name a service's own resource are never explained away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from agent.analysis import Mechanism, Ranking, ScorePart, Suspect
+from agent.suspects.finding import Finding
+from detectors.anomaly import Evidence
+
+SYMPTOMS = frozenset(
+    {"log errors", "log new", "log surge", "failing", "latency", "success", "errors", "traffic"}
+)
+EXPLAINED = 0.7
+"""Share of a caller's symptom that an equally strong symptom of its callee explains."""
+MINIMUM = 0.5
+
+
+def rank_suspects(
+    findings: Sequence[Finding],
+    *,
+    edges: Iterable[tuple[str, str]] = (),
+    missing: tuple[str, ...] = (),
+) -> Ranking:
+    """Return suspects, best first, with a confidence; without findings an empty ranking of confidence 0."""
+    by_service: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda f: (f.service, f.part, -f.value, f.evidence.id)):
+        by_service.setdefault(finding.service, []).append(finding)
+    symptoms = {service: _symptoms(found) for service, found in by_service.items()}
+    callees = _reachable(edges)
+    suspects = []
+    for service, found in by_service.items():
+        deeper = {s: symptoms[s] for s in callees.get(service, ()) if s in symptoms and s != service}
+        suspect = _suspect(service, found, deeper, by_service)
+        if suspect.score >= MINIMUM:
+            suspects.append(suspect)
+    suspects.sort(key=lambda s: (-s.score, s.service))
+    cited = {i for s in suspects for part in s.parts for i in part.evidence_ids} | {
+        i for s in suspects for i in s.against
+    }
+    return Ranking(
+        suspects=tuple(suspects),
+        evidence=_strongest_first(findings, cited),
+        confidence=confidence_of([s.score for s in suspects], missing),
+        missing=missing,
+    )
+
+
+def _symptoms(found: Sequence[Finding]) -> float:
+    return sum(f.value for f in found if f.part in SYMPTOMS)
+
+
+def _suspect(
+    service: str,
+    found: Sequence[Finding],
+    deeper: dict[str, float],
+    by_service: dict[str, list[Finding]],
+) -> Suspect:
+    own = _symptoms(found)
+    culprit = max(deeper, key=lambda s: (deeper[s], s), default=None)
+    explained = EXPLAINED * min(1.0, deeper[culprit] / own) if culprit is not None and own > 0 else 0.0
+    parts: dict[str, ScorePart] = {}
+    for finding in found:
+        value = finding.value * (1 - explained if finding.part in SYMPTOMS else 1.0)
+        part = parts.get(finding.part)
+        parts[finding.part] = ScorePart(
+            name=finding.part,
+            value=round(value + (part.value if part else 0.0), 6),
+            evidence_ids=(*(part.evidence_ids if part else ()), finding.evidence.id),
+        )
+    against: tuple[str, ...] = ()
+    if culprit is not None and explained > 0.3:
+        against = tuple(f.evidence.id for f in by_service[culprit] if f.part in SYMPTOMS)[:2]
+    ordered = sorted(parts.values(), key=lambda part: (-part.value, part.name))
+    leading = max(found, key=lambda f: (parts[f.part].value, f.value, f.part))
+    return Suspect(
+        service=service,
+        component=leading.component,
+        mechanism=mechanism_of(found, parts),
+        score=round(sum(part.value for part in ordered), 6),
+        parts=tuple(ordered),
+        against=against,
+    )
+
+
+def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mechanism:
+    """Return the mechanism that most of the score speaks for."""
+    totals: dict[Mechanism, float] = {}
+    for finding in found:
+        share = parts[finding.part].value / sum(1 for f in found if f.part == finding.part)
+        totals[finding.mechanism] = totals.get(finding.mechanism, 0.0) + share
+    totals.pop(Mechanism.UNKNOWN, None)
+    if not totals:
+        return Mechanism.UNKNOWN
+    if Mechanism.CHANGE in totals and totals.get(Mechanism.EXCEPTION, 0.0) > 0:
+        return Mechanism.CHANGE
+    return max(totals, key=lambda m: (totals[m], m.value))
+
+
+def confidence_of(scores: Sequence[float], missing: Sequence[str]) -> float:
+    """Return 0..1: how far the first stands above the second, and above nothing at all."""
+    if not scores:
+        return 0.0
+    second = scores[1] if len(scores) > 1 else 0.0
+    margin = (scores[0] - second) / max(scores[0], 1e-9)
+    strength = 1 - math.exp(-scores[0] / 6)
+    lacking = 0.9 ** len(missing)
+    return round(min(0.98, strength * (0.35 + 0.65 * math.sqrt(margin)) * lacking), 4)
+
+
+def _reachable(edges: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return every service's callees, callees' callees and so on; cycles are no trouble."""
+    direct: dict[str, set[str]] = {}
+    for caller, callee in edges:
+        direct.setdefault(caller, set()).add(callee)
+    reach: dict[str, set[str]] = {}
+    for service in direct:
+        seen: set[str] = set()
+        waiting = [service]
+        while waiting:
+            for callee in direct.get(waiting.pop(), ()):
+                if callee not in seen:
+                    seen.add(callee)
+                    waiting.append(callee)
+        reach[service] = seen
+    return reach
+
+
+def _strongest_first(findings: Sequence[Finding], cited: set[str]) -> tuple[Evidence, ...]:
+    values: dict[str, tuple[float, Evidence]] = {}
+    for finding in findings:
+        known = values.get(finding.evidence.id)
+        if finding.evidence.id in cited and (known is None or finding.value > known[0]):
+            values[finding.evidence.id] = (finding.value, finding.evidence)
+    return tuple(item for _, item in sorted(values.values(), key=lambda pair: (-pair[0], pair[1].id)))

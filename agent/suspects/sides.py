@@ -1,0 +1,196 @@
+"""The two sides of a comparison: what services did in normal times, and what they do in the incident.
+
+Pure aggregation of window summaries; every evidence kind of this room reads nothing else. Rates are per
+window in which the signal was there at all, so that gaps in telemetry do not look like drops.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingest.events import ChangeEvent, MetricKind
+from ingest.record import SECOND, Nanos
+from ingest.sketch import Sketch, merged
+from ingest.summary import Line, SeriesKey, WindowSummary
+
+
+@dataclass(slots=True, kw_only=True)
+class TemplateSide:
+    """One template on one side."""
+
+    template: str
+    count: int = 0
+    windows: int = 0
+    severity_number: int = 0
+    first: Nanos = 0
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class FlowSide:
+    """Calls of an edge, or spans of an operation, on one side. Sketches hold seconds."""
+
+    count: int = 0
+    errors: int = 0
+    outer: Sketch = field(default_factory=Sketch)
+    """Caller-side latency, or an operation's duration."""
+    inner: Sketch = field(default_factory=Sketch)
+    """Callee-side latency, or an operation's self time."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ServiceSide:
+    """One service on one side. `start` and `end` span the windows it was seen in."""
+
+    start: Nanos = 0
+    end: Nanos = 0
+    log_windows: int = 0
+    span_windows: int = 0
+    templates: dict[str, TemplateSide] = field(default_factory=dict)
+    series: dict[SeriesKey, list[tuple[Nanos, float]]] = field(default_factory=dict)
+    units: dict[SeriesKey, str] = field(default_factory=dict)
+    calls: dict[tuple[str, str], FlowSide] = field(default_factory=dict)
+    operations: dict[str, FlowSide] = field(default_factory=dict)
+    counters: set[SeriesKey] = field(default_factory=set)
+    entries: int = 0
+    instances: set[str] = field(default_factory=set)
+    changes: list[ChangeEvent] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        return sum(side.count for side in self.templates.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Baseline and incident, service by service; a service missing on a side has an empty side there."""
+
+    environment: str
+    start: Nanos
+    end: Nanos
+    baseline: dict[str, ServiceSide]
+    incident: dict[str, ServiceSide]
+    baseline_log_windows: int
+    incident_log_windows: int
+    baseline_span_windows: int
+    incident_span_windows: int
+
+    @classmethod
+    def of(cls, *, baseline: tuple[WindowSummary, ...], incident: tuple[WindowSummary, ...]) -> Sides:
+        """Aggregate the windows of both sides."""
+        everything = (*incident, *baseline)
+        return cls(
+            environment=everything[0].environment if everything else "default",
+            start=min((w.start for w in incident), default=0),
+            end=max((w.end for w in incident), default=0),
+            baseline=_aggregated(baseline),
+            incident=_aggregated(incident),
+            baseline_log_windows=_spanned(w.start for w in baseline if w.severities),
+            incident_log_windows=_spanned(w.start for w in incident if w.severities),
+            baseline_span_windows=_spanned(w.start for w in baseline if w.operations),
+            incident_span_windows=_spanned(w.start for w in incident if w.operations),
+        )
+
+    def services(self) -> tuple[str, ...]:
+        """Return every service seen on either side, sorted."""
+        return tuple(sorted({*self.baseline, *self.incident}))
+
+    def both(self, service: str) -> tuple[ServiceSide, ServiceSide]:
+        """Return the service's (baseline, incident)."""
+        return self.baseline.get(service, ServiceSide()), self.incident.get(service, ServiceSide())
+
+    def edges(self) -> set[tuple[str, str]]:
+        """Return the (caller, callee) pairs seen on either side."""
+        return {
+            (service, callee)
+            for sides in (self.baseline, self.incident)
+            for service, side in sides.items()
+            for callee, _ in side.calls
+        }
+
+    def missing(self) -> tuple[str, ...]:
+        """Say what telemetry was not there to compare."""
+        said = []
+        if not self.baseline:
+            said.append("no baseline: nothing of normal times to compare with")
+        for name, before, during in (
+            ("logs", self.baseline_log_windows, self.incident_log_windows),
+            ("spans", self.baseline_span_windows, self.incident_span_windows),
+        ):
+            if not before or not during:
+                where = "in the baseline" if during else "in the incident" if before else "at all"
+                said.append(f"no {name} {where}")
+        if not any(side.series for side in self.incident.values()):
+            said.append("no metrics in the incident")
+        return tuple(said)
+
+
+def _spanned(starts: Iterable[Nanos]) -> int:
+    return len(set(starts))
+
+
+def _aggregated(windows: tuple[WindowSummary, ...]) -> dict[str, ServiceSide]:
+    sides: dict[str, ServiceSide] = {}
+    for window in sorted(windows, key=lambda w: (w.start, w.service)):
+        side = sides.setdefault(window.service, ServiceSide(start=window.start))
+        side.end = window.end
+        side.instances.update(window.instances)
+        side.changes.extend(window.changes)
+        _add_templates(side, window)
+        _add_series(side, window)
+        _add_flows(side, window)
+    for side in sides.values():
+        for key, samples in side.series.items():
+            samples.sort()
+            if key in side.counters:
+                side.series[key] = rates(samples)
+    return sides
+
+
+def _add_templates(side: ServiceSide, window: WindowSummary) -> None:
+    side.log_windows += bool(window.severities)
+    for seen in window.templates:
+        found = side.templates.setdefault(
+            seen.template_id, TemplateSide(template=seen.template, first=seen.first)
+        )
+        found.count += seen.count
+        found.windows += 1
+        found.template = seen.template
+        found.severity_number = max(found.severity_number, seen.severity_number)
+        found.lines.extend(seen.lines[: 3 - len(found.lines)])
+
+
+def _add_series(side: ServiceSide, window: WindowSummary) -> None:
+    for series in window.series:
+        side.series.setdefault(series.key, []).extend(series.samples)
+        side.units[series.key] = series.unit
+        if series.kind is MetricKind.CUMULATIVE:
+            side.counters.add(series.key)
+
+
+def rates(samples: list[tuple[Nanos, float]]) -> list[tuple[Nanos, float]]:
+    """Return per-second increases of a counter's samples; a fall is a restart and gives no rate."""
+    result = []
+    for (before, low), (after, high) in itertools.pairwise(samples):
+        if after > before and high >= low:
+            result.append((after, (high - low) * SECOND / (after - before)))
+    return result
+
+
+def _add_flows(side: ServiceSide, window: WindowSummary) -> None:
+    side.span_windows += bool(window.operations)
+    for call in window.calls:
+        flow = side.calls.setdefault((call.callee, call.operation), FlowSide())
+        flow.count += call.count
+        flow.errors += call.errors
+        flow.outer = merged(flow.outer, call.caller_latency)
+        flow.inner = merged(flow.inner, call.callee_latency)
+    for operation in window.operations:
+        flow = side.operations.setdefault(operation.operation, FlowSide())
+        flow.count += operation.count
+        flow.errors += operation.errors
+        flow.outer = merged(flow.outer, operation.duration)
+        flow.inner = merged(flow.inner, operation.self_time)
+        side.entries += operation.entry
