@@ -1,0 +1,286 @@
+"""Turns the records of one closed window into summaries; part of `ingest.windows`.
+
+Everything that depends on order (templates, pairs, first lines, span join, the series limit) runs here,
+on records sorted by time and origin, and so gives the same whatever the order of arrival was.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
+from ingest.record import SECOND, Nanos, Origin
+from ingest.spans import SpanJoin, SpanWindow
+from ingest.summary import (
+    MAX_LINES,
+    MAX_SAMPLES,
+    Line,
+    PairCount,
+    SeriesKey,
+    SeriesWindow,
+    TemplateCount,
+    WindowSummary,
+)
+from ingest.templates import Templates
+
+ServiceKey = tuple[str, str]
+"""Environment and service."""
+MAX_LINE_TEXT = 2048
+"""Characters of a line that are kept as evidence."""
+_FORGET_SERIES = 3600 * SECOND
+
+
+@dataclass(slots=True)
+class Records:
+    """What has come so far for one open window, by kind, in order of arrival."""
+
+    logs: list[LogEvent] = field(default_factory=list)
+    metrics: list[MetricPoint] = field(default_factory=list)
+    spans: list[SpanEvent] = field(default_factory=list)
+    changes: list[ChangeEvent] = field(default_factory=list)
+
+    def add(self, event: LogEvent | MetricPoint | SpanEvent | ChangeEvent) -> None:
+        if isinstance(event, LogEvent):
+            self.logs.append(event)
+        elif isinstance(event, MetricPoint):
+            self.metrics.append(event)
+        elif isinstance(event, SpanEvent):
+            self.spans.append(event)
+        else:
+            self.changes.append(event)
+
+    def extend(self, other: Records) -> None:
+        self.logs.extend(other.logs)
+        self.metrics.extend(other.metrics)
+        self.spans.extend(other.spans)
+        self.changes.extend(other.changes)
+
+    def all(self) -> list[LogEvent | MetricPoint | SpanEvent | ChangeEvent]:
+        """Return every record, kind by kind."""
+        return [*self.logs, *self.metrics, *self.spans, *self.changes]
+
+    def __len__(self) -> int:
+        return len(self.logs) + len(self.metrics) + len(self.spans) + len(self.changes)
+
+
+@dataclass(slots=True)
+class _Template:
+    severity_number: int
+    first: Nanos
+    last: Nanos
+    count: int = 0
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Series:
+    kind: MetricKind
+    unit: str
+    samples: list[tuple[Nanos, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Service:
+    templates: dict[str, _Template] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    previous: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    """Last template by instance and sequence key."""
+    severities: dict[int, int] = field(default_factory=dict)
+    series: dict[SeriesKey, _Series] = field(default_factory=dict)
+    spans: SpanWindow = field(default_factory=SpanWindow)
+    instances: set[str] = field(default_factory=set)
+    nodes: set[tuple[str, str]] = field(default_factory=set)
+    changes: list[ChangeEvent] = field(default_factory=list)
+    late: int = 0
+    rejected: int = 0
+
+    def seen(self, resource: Resource) -> None:
+        if resource.instance:
+            self.instances.add(resource.instance)
+            if resource.node:
+                self.nodes.add((resource.instance, resource.node))
+
+
+class Collector:
+    """Holds what one window leaves to the next: templates, recent spans, known series."""
+
+    def __init__(self, templates: Templates, spans: SpanJoin, *, series_limit: int = 50_000) -> None:
+        self.templates = templates
+        self.spans = spans
+        self.series: dict[tuple[str, str, SeriesKey], Nanos] = {}
+        """End of the last window in which a series had a sample."""
+        self._series_limit = series_limit
+        self.series_refused = 0
+        """Samples of series beyond the limit."""
+
+    def collect(
+        self,
+        records: Records,
+        *,
+        start: Nanos,
+        end: Nanos,
+        late: dict[ServiceKey, int],
+        rejected: dict[ServiceKey, int],
+    ) -> tuple[WindowSummary, ...]:
+        """Return the summaries of the window [start, end), by environment and service."""
+        services: dict[ServiceKey, _Service] = {}
+        self._logs(services, records.logs)
+        self._metrics(services, records.metrics, end)
+        self._spans(services, records.spans, end)
+        for change in sorted(records.changes, key=_order):
+            of(services, change.resource).changes.append(change)
+        for key, count in late.items():
+            services.setdefault(key, _Service()).late += count
+        for key, count in rejected.items():
+            services.setdefault(key, _Service()).rejected += count
+        return tuple(self._summary(key, services[key], start, end) for key in sorted(services))
+
+    def _logs(self, services: dict[ServiceKey, _Service], logs: list[LogEvent]) -> None:
+        assign = self.templates.assign
+        for event in sorted(logs, key=_order):
+            resource = event.resource
+            service = of(services, resource)
+            template_id = assign(resource.environment, resource.service, event.body).template_id
+            _count_line(service, event, template_id)
+            if event.sequence_key is None:
+                continue
+            sequence = (resource.instance, event.sequence_key)
+            before = service.previous.get(sequence)
+            if before is not None:
+                service.pairs[before, template_id] = service.pairs.get((before, template_id), 0) + 1
+            service.previous[sequence] = template_id
+
+    def _metrics(self, services: dict[ServiceKey, _Service], points: list[MetricPoint], end: Nanos) -> None:
+        for point in sorted(points, key=_order):
+            service = of(services, point.resource)
+            key = SeriesKey(name=point.name, instance=point.resource.instance or "", labels=point.labels)
+            series = service.series.get(key)
+            if series is None:
+                if not self._take_series((point.resource.environment, point.resource.service, key), end):
+                    self.series_refused += 1
+                    service.rejected += 1
+                    continue
+                series = service.series[key] = _Series(kind=point.kind, unit=point.unit)
+            series.samples.append((point.time, point.value))
+
+    def _take_series(self, key: tuple[str, str, SeriesKey], end: Nanos) -> bool:
+        if key not in self.series and len(self.series) >= self._series_limit:
+            self.series = {k: last for k, last in self.series.items() if last > end - _FORGET_SERIES}
+            if len(self.series) >= self._series_limit:
+                return False
+        self.series[key] = end
+        return True
+
+    def _spans(self, services: dict[ServiceKey, _Service], spans: list[SpanEvent], end: Nanos) -> None:
+        for span in spans:
+            of(services, span.resource)
+        for key, window in self.spans.join(sorted(spans, key=_span_order), end=end).items():
+            services.setdefault(key, _Service()).spans = window
+
+    def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
+        templates, pairs = self._canonical(key, service)
+        return WindowSummary(
+            environment=key[0],
+            service=key[1],
+            start=start,
+            end=end,
+            templates=templates,
+            pairs=pairs,
+            severities=dict(sorted(service.severities.items())),
+            series=tuple(_series_window(k, s) for k, s in sorted(service.series.items())),
+            calls=service.spans.call_windows(),
+            operations=service.spans.operation_windows(),
+            instances=tuple(sorted(service.instances)),
+            nodes=tuple(sorted(service.nodes)),
+            changes=tuple(service.changes),
+            late=service.late,
+            rejected=service.rejected,
+        )
+
+    def _canonical(
+        self, key: ServiceKey, service: _Service
+    ) -> tuple[tuple[TemplateCount, ...], tuple[PairCount, ...]]:
+        """Fold templates that became one during the window; texts are those at its end."""
+        names = {name: self.templates.canonical(*key, name) for name in service.templates}
+        folded: dict[str, list[_Template]] = {}
+        for name, template in service.templates.items():
+            folded.setdefault(names[name].template_id, []).append(template)
+        texts = {assigned.template_id: assigned.template for assigned in names.values()}
+        pairs: dict[tuple[str, str], int] = {}
+        for (first, second), count in service.pairs.items():
+            pair = (names[first].template_id, names[second].template_id)
+            pairs[pair] = pairs.get(pair, 0) + count
+        return (
+            tuple(_template_count(name, texts[name], folded[name]) for name in sorted(folded)),
+            tuple(PairCount(first=a, second=b, count=pairs[a, b]) for a, b in sorted(pairs)),
+        )
+
+
+def of(services: dict[ServiceKey, _Service], resource: Resource) -> _Service:
+    """Return the collection of the resource's service, noting its instance and node."""
+    key = (resource.environment, resource.service)
+    service = services.get(key)
+    if service is None:
+        service = services[key] = _Service()
+    service.seen(resource)
+    return service
+
+
+def _count_line(service: _Service, event: LogEvent, template_id: str) -> None:
+    severity = event.severity_number
+    service.severities[severity] = service.severities.get(severity, 0) + 1
+    template = service.templates.get(template_id)
+    if template is None:
+        template = _Template(severity_number=severity, first=event.time, last=event.time)
+        service.templates[template_id] = template
+    template.count += 1
+    template.last = event.time
+    template.severity_number = max(template.severity_number, severity)
+    if len(template.lines) < MAX_LINES:
+        template.lines.append(
+            Line(
+                time=event.time,
+                origin=event.origin,
+                text=event.body[:MAX_LINE_TEXT],
+                instance=event.resource.instance,
+                trace_id=event.trace_id,
+            )
+        )
+
+
+def _template_count(template_id: str, text: str, parts: list[_Template]) -> TemplateCount:
+    lines = sorted(line for part in parts for line in part.lines)
+    return TemplateCount(
+        template_id=template_id,
+        template=text,
+        count=sum(part.count for part in parts),
+        severity_number=max(part.severity_number for part in parts),
+        first=min(part.first for part in parts),
+        last=max(part.last for part in parts),
+        lines=tuple(lines[:MAX_LINES]),
+    )
+
+
+def _series_window(key: SeriesKey, series: _Series) -> SeriesWindow:
+    samples = sorted(series.samples)
+    values = [value for _, value in samples]
+    return SeriesWindow(
+        key=key,
+        kind=series.kind,
+        unit=series.unit,
+        samples=tuple(samples if len(samples) <= MAX_SAMPLES else samples[-1:]),
+        count=len(samples),
+        total=math.fsum(values),
+        minimum=min(values),
+        maximum=max(values),
+    )
+
+
+def _order(event: LogEvent | MetricPoint | ChangeEvent) -> tuple[Nanos, str, int, int]:
+    origin: Origin = event.origin
+    return (event.time, origin.topic, origin.partition, origin.offset)
+
+
+def _span_order(span: SpanEvent) -> tuple[Nanos, str, int, int]:
+    return (span.end, span.origin.topic, span.origin.partition, span.origin.offset)

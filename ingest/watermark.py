@@ -1,0 +1,132 @@
+"""Event time of a stream with several source partitions; part of `ingest.windows`. Pure: wall time is given.
+
+The stream's time is the least of its active partitions' times and never goes back. A partition that is
+idle is left out until it speaks again; when all are, time goes on at the pace of the wall clock. Events
+far ahead of their partition are held until enough of them agree, so that one wrong clock closes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingest.events import ChangeEvent, LogEvent, MetricPoint, SpanEvent
+from ingest.record import SECOND, Nanos
+
+Partition = tuple[str, int]
+"""Topic and partition."""
+Windowed = LogEvent | MetricPoint | SpanEvent | ChangeEvent
+"""The events that windows are made of; alerts go straight to correlation."""
+
+
+@dataclass(slots=True)
+class PartitionTime:
+    """`newest` is None until the partition has said anything; `held` are events ahead of it, unconfirmed."""
+
+    spoke: Nanos
+    newest: Nanos | None = None
+    held: list[Windowed] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What became of an event and of those held before it."""
+
+    accepted: tuple[Windowed, ...] = ()
+    rejected: tuple[Windowed, ...] = ()
+
+
+class Watermark:
+    """Decides which events move time, and what time it is."""
+
+    def __init__(self, *, idle: Nanos = 15 * SECOND, jump: Nanos = 600 * SECOND, agreeing: int = 20) -> None:
+        self._idle = idle
+        self._jump = jump
+        self._agreeing = agreeing
+        self.partitions: dict[Partition, PartitionTime] = {}
+        self.time: Nanos | None = None
+        """Event time of the stream, None before the first event."""
+
+    def expect(self, partitions: Iterable[Partition], *, wall: Nanos) -> None:
+        """Announce partitions: time waits for each until it speaks or has been idle."""
+        for partition in partitions:
+            self.partitions.setdefault(partition, PartitionTime(spoke=wall))
+
+    def forget(self, partitions: Iterable[Partition]) -> tuple[Windowed, ...]:
+        """Leave out partitions that somebody else reads now; returns their held events."""
+        gone = [self.partitions.pop(partition, None) for partition in partitions]
+        return tuple(event for state in gone if state for event in state.held)
+
+    def admit(self, event: Windowed, *, partition: Partition, wall: Nanos) -> Admitted:
+        """Take an event of `partition`, hold it, or settle those held before it."""
+        state = self.partitions.get(partition)
+        if state is None:
+            state = self.partitions[partition] = PartitionTime(spoke=wall)
+        if event.time > self._expected(state, wall) + self._jump:
+            return self._hold(state, event, wall)
+        rejected = tuple(state.held)
+        state.held.clear()
+        self._spoke(state, event.time, wall)
+        return Admitted(accepted=(event,), rejected=rejected)
+
+    def advance(self, wall: Nanos) -> tuple[tuple[Windowed, ...], Nanos | None]:
+        """Move time to `wall`; returns held events that are no longer ahead, and the stream's time."""
+        released: list[Windowed] = []
+        for state in self.partitions.values():
+            if state.held and min(e.time for e in state.held) <= self._expected(state, wall) + self._jump:
+                released.extend(state.held)
+                self._spoke(state, max(e.time for e in state.held), wall)
+                state.held.clear()
+        now = self._now(wall)
+        if now is not None and (self.time is None or now > self.time):
+            self.time = now
+        return tuple(released), self.time
+
+    def peek(self, wall: Nanos) -> Nanos | None:
+        """Return what the stream's time would be at `wall`, changing nothing."""
+        now = self._now(wall)
+        return self.time if now is None or (self.time is not None and self.time > now) else now
+
+    def give_up_held(self) -> tuple[Windowed, ...]:
+        """Return and drop all events that are still held."""
+        held = tuple(event for state in self.partitions.values() for event in state.held)
+        for state in self.partitions.values():
+            state.held.clear()
+        return held
+
+    def _expected(self, state: PartitionTime, wall: Nanos) -> Nanos:
+        """Where the partition's time would be if it had gone on with the clock since it last spoke."""
+        return wall if state.newest is None else state.newest + max(0, wall - state.spoke)
+
+    def _hold(self, state: PartitionTime, event: Windowed, wall: Nanos) -> Admitted:
+        times = [held.time for held in state.held]
+        times.append(event.time)
+        if max(times) - min(times) > self._jump:
+            rejected = tuple(state.held)
+            state.held = [event]
+            return Admitted(rejected=rejected)
+        state.held.append(event)
+        if len(state.held) < self._agreeing:
+            return Admitted()
+        accepted = tuple(state.held)
+        state.held.clear()
+        self._spoke(state, max(times), wall)
+        return Admitted(accepted=accepted)
+
+    @staticmethod
+    def _spoke(state: PartitionTime, time: Nanos, wall: Nanos) -> None:
+        state.newest = time if state.newest is None else max(state.newest, time)
+        state.spoke = max(state.spoke, wall)
+
+    def _now(self, wall: Nanos) -> Nanos | None:
+        active = [state for state in self.partitions.values() if wall - state.spoke < self._idle]
+        if any(state.newest is None for state in active):
+            return None
+        known = [
+            (state.newest, state.spoke) for state in self.partitions.values() if state.newest is not None
+        ]
+        if active:
+            return min(state.newest for state in active if state.newest is not None)
+        if not known:
+            return None
+        return max(newest for newest, _ in known) + max(0, wall - max(spoke for _, spoke in known))
