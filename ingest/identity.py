@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ingest.events import Resource, TopicDefaults
 
+_HOST = ("host.name", "host.hostname", "hostname", "host")
 ENVIRONMENT = (
     "deployment.environment.name",
     "deployment.environment",
@@ -53,10 +54,7 @@ INSTANCE = (
     "instance",
     "container.id",
     "container_id",
-    "host.name",
-    "host.hostname",
-    "hostname",
-    "host",
+    *_HOST,
 )
 NODE = (
     "k8s.node.name",
@@ -65,10 +63,7 @@ NODE = (
     "kubernetes.host",
     "node_name",
     "node",
-    "host.name",
-    "host.hostname",
-    "hostname",
-    "host",
+    *_HOST,
 )
 _PLACEHOLDER = "unknown_service"
 """What OpenTelemetry SDKs write when nobody named the service; any other name is better."""
@@ -82,21 +77,23 @@ def resolve(attributes: Mapping[str, object], defaults: TopicDefaults) -> Resour
 def identify(attributes: Mapping[str, object], defaults: TopicDefaults) -> tuple[Resource, tuple[str, ...]]:
     """Return the resource and the names of the attributes that it was read from."""
     fallback = dict(defaults.extra)
-    used: list[str] = []
 
-    def first(names: tuple[str, ...]) -> str | None:
+    def first(names: tuple[str, ...]) -> tuple[str, str] | tuple[None, None]:
         for name in names:
             value = attributes.get(name)
             if isinstance(value, str) and value and not value.startswith(_PLACEHOLDER):
-                used.append(name)
-                return value
-        return next((fallback[name] for name in names if fallback.get(name)), None)
+                return name, value
+        name = next((name for name in names if fallback.get(name)), "")
+        return (name, fallback[name]) if name else (None, None)
 
-    environment = first(ENVIRONMENT) or defaults.environment
-    service = first(SERVICE) or defaults.service
-    instance = first(INSTANCE)
-    node = first(NODE)
-    if node == instance and (not used or used[-1] not in NODE[:6]):
-        node = None  # a host that is itself the instance has no machine below it
-    resource = Resource(environment=environment, service=service, instance=instance, node=node)
-    return resource, tuple(used)
+    found = (first(ENVIRONMENT), first(SERVICE), first(INSTANCE), first(NODE))
+    (_, environment), (_, service), (instance_from, instance), (node_from, node) = found
+    if node == instance and node_from in _HOST and instance_from != node_from:
+        node = None  # inside a container the host's name is the container's own
+    resource = Resource(
+        environment=environment or defaults.environment,
+        service=service or defaults.service,
+        instance=instance,
+        node=node,
+    )
+    return resource, tuple(name for name, _ in found if name is not None)

@@ -16,7 +16,7 @@ from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, read_fields, scalar_text
 from ingest.decoders.flat_spans import is_span, read_span
 from ingest.decoders.json_text import parse_json
-from ingest.decoders.otlp_logs import with_exception
+from ingest.decoders.log_fields import sequence_key, with_exception
 from ingest.events import ChangeEvent, DecodeError, Event, LogEvent, MetricKind, MetricPoint, RejectReason
 from ingest.record import Nanos
 
@@ -185,7 +185,7 @@ def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
         severity_number=number,
         trace_id=trace_id,
         span_id=span_id,
-        sequence_key=trace_id or _sequence(attributes, resource.instance or ""),
+        sequence_key=trace_id or sequence_key(attributes, resource.instance),
         attributes=batch.labels(attributes.items()),
     )
 
@@ -197,6 +197,8 @@ def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
         inner = next((item[name] for name in names.BODY if isinstance(item.get(name), dict)), None)
         if inner is not None:
             return scalar_text(inner)
+        if any(item.get(name) == "" for name in names.BODY):
+            return ""
         if not has_level:
             raise DecodeError(RejectReason.MALFORMED, "no field holds a log text, a metric value or a span")
         return scalar_text(item)
@@ -207,14 +209,6 @@ def _severity(level: Any) -> int:
     if isinstance(level, str):
         return severity.from_name(level)
     return severity.from_number(level) if isinstance(level, int | float) else 0
-
-
-def _sequence(attributes: dict[str, str], instance: str) -> str | None:
-    session = next((attributes[name] for name in names.SESSION if attributes.get(name)), None)
-    if session is not None:
-        return session
-    thread = next((attributes[name] for name in names.THREAD if attributes.get(name)), None)
-    return None if thread is None else f"{instance}/{thread}"
 
 
 def known_id(text: str | None) -> str | None:

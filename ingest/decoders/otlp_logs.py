@@ -6,10 +6,9 @@ from typing import Any
 
 from ingest.decoders import severity
 from ingest.decoders.batch import Batch
+from ingest.decoders.log_fields import sequence_key, with_exception
 from ingest.decoders.otlp_values import attribute_map, hex_id, read_resource, value_text
 from ingest.events import DecodeError, LogEvent, Resource
-
-_SEQUENCE = ("session.id", "thread.name", "thread.id")
 
 
 def read_logs(request: Any, batch: Batch) -> None:
@@ -43,26 +42,6 @@ def read_log(item: Any, resource: Resource, version: str | None, batch: Batch) -
         severity_number=number,
         trace_id=trace_id,
         span_id=hex_id(item.span_id),
-        sequence_key=trace_id or sequence_key(attributes, resource),
+        sequence_key=trace_id or sequence_key(attributes, resource.instance),
         attributes=batch.labels(attributes.items()),
     )
-
-
-def sequence_key(attributes: dict[str, str], resource: Resource) -> str | None:
-    """Return what orders lines without a trace: the session, else the thread of this instance."""
-    for name in _SEQUENCE:
-        value = attributes.get(name)
-        if value:
-            return value if name == "session.id" else f"{resource.instance or ''}/{value}"
-    return None
-
-
-def with_exception(body: str, attributes: dict[str, str]) -> str:
-    """Return the body with `type: message` of the exception attributes below it, unless it says them."""
-    name, message = attributes.get("exception.type", ""), attributes.get("exception.message", "")
-    if not name and not message:
-        return body
-    told = f"{name}: {message}" if name and message else name or message
-    if told in body:
-        return body
-    return f"{body}\n{told}" if body else told
