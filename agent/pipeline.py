@@ -64,7 +64,7 @@ class Pipeline:
         topology: Topology,
         minutes: Minutes,
     ) -> None:
-        self._decode, self._redactor, self._windows = decode, redactor, windows
+        self._decode, self._redactor, self.windows = decode, redactor, windows
         self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
         self._outcome = Outcome()
         self.counts = Counts()
@@ -88,13 +88,13 @@ class Pipeline:
 
     def tick(self, wall: Nanos) -> None:
         """Move stream time to `wall`: close windows, judge them, correlate what was found."""
-        for closed in self._windows.advance(wall):
+        for closed in self.windows.advance(wall):
             self._judge(closed)
-        self._correlate((), self._windows.stream_time(wall))
+        self._correlate((), self.windows.stream_time(wall))
 
     def finish(self) -> None:
         """Close every open window: the end of a recording."""
-        for closed in self._windows.flush():
+        for closed in self.windows.flush():
             self._judge(closed)
 
     def outcome(self) -> Outcome:
@@ -112,10 +112,10 @@ class Pipeline:
         if isinstance(event, AlertEvent):
             anomaly = alert_anomaly(event)
             if anomaly is not None:
-                self._correlate((anomaly,), max(event.time, self._windows.stream_time(wall)))
+                self._correlate((anomaly,), max(event.time, self.windows.stream_time(wall)))
             return
         origin = record.origin
-        self._windows.add(event, partition=(origin.topic, origin.partition), wall=wall)
+        self.windows.add(event, partition=(origin.topic, origin.partition), wall=wall)
 
     def _judge(self, closed: ClosedWindow) -> None:
         self.counts.windows += 1
@@ -142,13 +142,11 @@ class Pipeline:
 
     def dump(self) -> bytes:
         """Return the state of all stages; `load` continues from it identically."""
-        parts = (self._windows, self._suite, self._correlator, self._topology, self._minutes)
+        parts = (self.windows, self._suite, self._correlator, self._topology, self._minutes)
         return msgspec.msgpack.encode([part.dump() for part in parts])
 
     def load(self, state: bytes) -> None:
         """Replace the state of all stages. Raises ValueError on bytes of another version."""
-        parts = (self._windows, self._suite, self._correlator, self._topology, self._minutes)
+        parts = (self.windows, self._suite, self._correlator, self._topology, self._minutes)
         for part, dumped in zip(parts, msgspec.msgpack.decode(state, type=list[bytes]), strict=True):
             part.load(dumped)
-
-

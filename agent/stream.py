@@ -54,7 +54,7 @@ class Stream:
         announce: Announce,
         checkpoint_every: Nanos = 5 * SECOND,
         clock: Callable[[], Nanos] = time.time_ns,
-        on_step: Callable[[int], None] = lambda step: None,
+        on_step: Callable[[int], None] = lambda _: None,
         restart_after: float = 2.0,
     ) -> None:
         self._owner, self._build, self._source, self._store = owner, pipeline, source, store
@@ -91,12 +91,16 @@ class Stream:
             except FencedError as error:
                 self.counts.fenced += 1
                 self.failure = f"fenced: {error}"
-                log.error("stream.fenced", owner=self._owner, next="another process holds this owner; stopping")
+                log.error(
+                    "stream.fenced", owner=self._owner, next="another process holds this owner; stopping"
+                )
                 break
-            except Exception as error:  # noqa: BLE001 - the consumer boundary
+            except Exception as error:  # the consumer boundary
                 self.counts.failures += 1
                 self.failure = f"{type(error).__name__}: {error}"
-                log.error("stream.failed", cause=self.failure, exc_info=True, restart_after=self._restart_after)
+                log.error(
+                    "stream.failed", cause=self.failure, exc_info=True, restart_after=self._restart_after
+                )
                 self._fail_waiting(error)
                 stop.wait(self._restart_after)
         self.ready.clear()
@@ -128,7 +132,7 @@ class Stream:
     def _read(self) -> None:
         for item in self._source.poll(0.2):
             if isinstance(item, Rebalanced):
-                log.info("stream.rebalanced", assigned=len(item.assigned), revoked=len(item.revoked))
+                self._rebalance(item)
                 continue
             self._positions[(item.origin.topic, item.origin.partition)] = item.origin.offset + 1
             self.pipeline.take(item, self._clock())
@@ -140,6 +144,19 @@ class Stream:
             self.pipeline.take(record, self._clock())
             self._waiting.append(done)
 
+    def _rebalance(self, item: Rebalanced) -> None:
+        """Checkpoint before partitions go elsewhere; read on where they came from."""
+        log.info("stream.rebalanced", assigned=len(item.assigned), revoked=len(item.revoked), lost=item.lost)
+        if item.revoked:
+            if not item.lost:
+                self.commit()
+            for partition in item.revoked:
+                self._positions.pop(partition, None)
+            self.pipeline.windows.forget(item.revoked)
+        if item.assigned:
+            self._positions.update(item.positions)
+            self.pipeline.windows.expect(item.assigned, wall=self._clock())
+
     def commit(self) -> None:
         """Write everything since the last commit, in the three steps."""
         outcome = self.pipeline.outcome()
@@ -149,7 +166,11 @@ class Stream:
         self._on_step(1)
         self._store.checkpoint(self._checkpoint(outcome))
         self._on_step(2)
-        self._source.commit(self._positions)
+        failure = self._source.commit(self._positions)
+        if failure is not None:
+            log.warning(
+                "stream.commit_failed", cause=failure, next="nothing is lost; a start reads the store"
+            )
         self._on_step(3)
         self.counts.checkpoints += 1
         waiting, self._waiting = self._waiting, []

@@ -8,16 +8,18 @@ from typing import Any
 
 import structlog
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
 
 from agent.investigate.gather import ranking_of
 from agent.investigate.packing import Packed, pack
 from agent.investigate.state import ModelReply, OfferedStep, State, Usage, packed, unpacked
-from models.llm import ModelUnavailable
 from models.prompts import Prompt
 from models.structured import StructuredReply, complete_json
+from models.unavailable import ModelUnavailable
 
 log = structlog.get_logger(__name__)
+
+TEMPLATE_TOKENS = 40
+"""What a chat template adds around two messages, generously."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +49,15 @@ class Hypothesise:
         if not ranking.suspects:
             return State(reply=None, usage=None, degraded=degraded)
         offered = tuple(unpacked(step, OfferedStep) for step in state["offered"])
-        room = self.budget.prompt_tokens - self.count(self.prompt.text) - 40
-        bundle = pack(ranking, offered, budget=room, count=self.count)
         refusal = self.allowed(self.budget.prompt_tokens + self.budget.answer_tokens)
         if refusal:
             return State(reply=None, usage=None, degraded=[*degraded, refusal])
         try:
+            room = self.budget.prompt_tokens - self.count(self.prompt.system) - TEMPLATE_TOKENS
+            bundle = pack(ranking, offered, budget=room, count=self.count)
             reply = complete_json(
                 self.model,
-                [SystemMessage(self.prompt.text), HumanMessage(bundle.text)],
+                self.prompt.messages({"evidence": bundle.text}),
                 answer_schema(bundle, offered),
                 max_tokens=self.budget.answer_tokens,
                 deadline=self.budget.deadline,

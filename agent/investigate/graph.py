@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -25,7 +25,11 @@ from agent.investigate.state import Request, State, packed, unpacked
 from agent.investigate.verify import Verify
 from agent.investigate.write import Write
 
-Node = Callable[[State], State]
+
+class Node(Protocol):
+    """One step: reads what earlier steps left in the state, returns what it adds."""
+
+    def __call__(self, state: State) -> State: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +95,8 @@ def _compiled(
     graph: StateGraph[State, Any, State, State] = StateGraph(State)
     before = START
     for name, node in steps:
-        graph.add_node(name, _named(node))
+        graph.add_node(name, node)
         graph.add_edge(before, name)
         before = name
     graph.add_edge(before, END)
     return graph.compile(checkpointer=checkpointer)
-
-
-def _named(node: Node) -> Callable[[State], State]:
-    """Wrap a node in a function whose parameter is called `state`, as LangGraph's types want."""
-
-    def run(state: State) -> State:
-        return node(state)
-
-    return run

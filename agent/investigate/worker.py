@@ -80,7 +80,7 @@ class Worker:
                     stop.wait(poll_seconds)
             except Exception as error:  # the worker boundary
                 self.counts.failures += 1
-                log.error("worker.failed", cause=f"{type(error).__name__}: {error}", exc_info=True)
+                log.exception("worker.failed", cause=f"{type(error).__name__}: {error}")
                 stop.wait(5.0)
 
     def step(self) -> bool:
