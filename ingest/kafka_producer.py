@@ -1,0 +1,138 @@
+"""Out to Kafka: dead letters, the incidents topic, replays. Idempotent, so a retry inside it doubles nothing.
+
+`send` only queues; `flush` is where delivery is certain, or raises with what failed. Connects on first use
+and again after a failure to connect, so a broker that is away at the start does no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+
+from ingest.client_settings import checked_settings
+
+MIB = 1024 * 1024
+DEFAULTS: Mapping[str, Any] = {
+    "client_id": "faultline",
+    "linger_ms": 5,
+    "max_request_size": 16 * MIB,
+    "delivery_timeout_ms": 60_000,
+    "reconnect_backoff_max_ms": 2000,
+    "bootstrap_timeout_ms": 5000,
+    "max_block_ms": 15_000,
+    "metrics_enabled": False,
+}
+RESERVED: Mapping[str, str] = {
+    "bootstrap_servers": "it has a setting of its own",
+    "key_serializer": "records are bytes already",
+    "value_serializer": "records are bytes already",
+    "kafka_client": "the producer keeps hold of its client to close it",
+    "transactional_id": "commits are the store's, not the broker's",
+}
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class DeliveryError(Exception):
+    """Records were not delivered. Sending them again is safe for whoever looks at their ids."""
+
+
+class ProducerLike(Protocol):
+    """What senders need of a producer."""
+
+    def send(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        """Queue one record. Raises DeliveryError when it cannot even be queued."""
+        ...
+
+    def flush(self, timeout_s: float = 30.0) -> None:
+        """Wait until everything queued is delivered. Raises DeliveryError naming what was not."""
+        ...
+
+
+class Producer:
+    """An idempotent Kafka producer. Thread-safe. Construction checks settings and connects nowhere."""
+
+    def __init__(
+        self, *, bootstrap_servers: str | Sequence[str], client: Mapping[str, Any] | None = None
+    ) -> None:
+        given = checked_settings(
+            client or {}, known=KafkaProducer.DEFAULT_CONFIG, reserved=RESERVED, client="producer"
+        )
+        self._settings = {**DEFAULTS, **given, "bootstrap_servers": bootstrap_servers}
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer | None = None
+        self._clients: list[KafkaNetClient] = []
+        self._closed = False
+        self._failed: dict[str, int] = {}
+        self.sent = 0
+
+    def send(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+        """Queue one record; waits for room or metadata up to `max_block_ms`. Raises DeliveryError."""
+        producer = self._connected()
+        try:
+            future = producer.send(topic, key=key, value=value, headers=list(headers))
+        except KafkaError as error:
+            raise DeliveryError(
+                f"topic {topic}: {error}; check the broker and the topic's settings"
+            ) from error
+        future.add_errback(lambda error: self._note(f"topic {topic}: {error}"))
+        self.sent += 1
+
+    def flush(self, timeout_s: float = 30.0) -> None:
+        """Wait until all is delivered, at most `timeout_s`. Raises DeliveryError with causes and counts."""
+        producer = self._producer
+        if producer is not None:
+            try:
+                producer.flush(timeout=timeout_s)
+            except KafkaError as error:
+                raise DeliveryError(f"not delivered within {timeout_s:g} s: {error}") from error
+        with self._lock:
+            failed, self._failed = self._failed, {}
+        if failed:
+            causes = "; ".join(f"{cause} ({count} records)" for cause, count in sorted(failed.items()))
+            raise DeliveryError(causes)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Deliver what can still be delivered within `timeout_s` and disconnect. Raises DeliveryError."""
+        with self._lock:
+            producer, self._producer, self._closed = self._producer, None, True
+        if producer is None:
+            return
+        try:
+            producer.close(timeout=timeout_s)
+        except KafkaError as error:
+            self._hang_up()  # a close that cannot deliver leaves the client running
+            raise DeliveryError(f"not delivered before closing: {error}") from error
+
+    def _hang_up(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+    def _note(self, cause: str) -> None:
+        with self._lock:
+            self._failed[cause] = self._failed.get(cause, 0) + 1
+
+    def _connected(self) -> KafkaProducer:
+        with self._lock:
+            if self._closed:
+                raise DeliveryError("the producer is closed")
+            if self._producer is None:
+                self._producer = self._connect()
+            return self._producer
+
+    def _connect(self) -> KafkaProducer:
+        def remember(**settings: Any) -> KafkaNetClient:
+            self._clients.append(KafkaNetClient(**settings))
+            return self._clients[-1]
+
+        try:
+            return KafkaProducer(**self._settings, kafka_client=remember)
+        except (KafkaError, OSError) as error:
+            self._hang_up()  # a constructor that raises leaves its I/O thread running
+            servers = self._settings["bootstrap_servers"]
+            raise DeliveryError(f"no Kafka broker answers at {servers}: {error}") from error

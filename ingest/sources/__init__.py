@@ -1,0 +1,1 @@
+"""Where records come from: Kafka, or records that somebody already holds. One port, `ingest.sources.port`."""
