@@ -93,7 +93,8 @@ def _upsert_chunk(
         )
     else:
         insert = insert.on_conflict_do_nothing(index_elements=list(keys))
-    return max(connection.execute(insert).rowcount, 0)
+    # Without the option SQLAlchemy does not ask the driver for an insert's row count.
+    return connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
 
 
 def _parsed(url: str) -> URL:
@@ -106,7 +107,7 @@ def _parsed(url: str) -> URL:
         if parsed.database in (None, "", ":memory:"):
             raise StoreError("an in-memory database cannot be shared by threads: use sqlite:///a/file.db")
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-        return parsed
+        return parsed.set(drivername="sqlite+pysqlite")
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     raise StoreError(_what_urls_look_like(url))

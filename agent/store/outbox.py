@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select, true, update
 
 from agent.store.database import upsert
 from agent.store.port import Delivery, DeliveryState, OutboxEntry
@@ -37,7 +37,9 @@ def put(connection: Connection, entries: Sequence[OutboxEntry]) -> None:
         upsert(connection, outbox, [row], keys=["delivery_id"])
 
 
-def claim(connection: Connection, now: Nanos, limit: int, ttl: Nanos) -> tuple[Delivery, ...]:
+def claim(
+    connection: Connection, now: Nanos, limit: int, ttl: Nanos, channel: str | None
+) -> tuple[Delivery, ...]:
     """Claim what is due at `now` until `now + ttl`, oldest first, one per (channel, incident)."""
     before = outbox.alias("before")
     earlier = (
@@ -57,6 +59,7 @@ def claim(connection: Connection, now: Nanos, limit: int, ttl: Nanos) -> tuple[D
             _TABLE.next_at <= now,
             _TABLE.claimed_until <= now,
             ~earlier,
+            true() if channel is None else _TABLE.channel == channel,
         )
         .order_by(_TABLE.seq)
         .limit(limit)
@@ -102,10 +105,12 @@ def states(
     return tuple((row[0], row[1], DeliveryState(row[2]), row[3], row[4]) for row in rows)
 
 
-def queued(connection: Connection, incident_id: str) -> tuple[OutboxEntry, ...]:
-    """Return all entries of an incident, in order of writing."""
+def queued(connection: Connection, incident_id: str, channel: str) -> tuple[OutboxEntry, ...]:
+    """Return all entries of an incident for a channel, in order of writing."""
     rows = connection.execute(
-        select(_TABLE.created_at, *_ENTRY).where(_TABLE.incident_id == incident_id).order_by(_TABLE.seq)
+        select(_TABLE.created_at, *_ENTRY)
+        .where(_TABLE.incident_id == incident_id, _TABLE.channel == channel)
+        .order_by(_TABLE.seq)
     )
     return tuple(_entry(row) for row in rows)
 

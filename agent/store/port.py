@@ -181,8 +181,8 @@ class IncidentStore(Protocol):
 class OutboxStore(Protocol):
     """The sender's side. At least once: a claim that is neither sent nor failed comes back after `ttl`."""
 
-    def claim(self, now: Nanos, limit: int, ttl: Nanos) -> tuple[Delivery, ...]:
-        """Claim entries that are due, oldest first, one per (channel, incident) at a time."""
+    def claim(self, now: Nanos, limit: int, ttl: Nanos, channel: str | None = None) -> tuple[Delivery, ...]:
+        """Claim entries that are due (of `channel`, if given), oldest first, one per (channel, incident)."""
         ...
 
     def sent(self, delivery_id: str, now: Nanos, receipt: str | None = None) -> None: ...
@@ -191,8 +191,8 @@ class OutboxStore(Protocol):
         """Put it back for `retry_at`, or to the dead ones when None. One that was sent stays sent."""
         ...
 
-    def queued(self, incident_id: str) -> tuple[OutboxEntry, ...]:
-        """Return all that was ever put out about an incident, oldest first: what `decide` compares with."""
+    def queued(self, incident_id: str, channel: str) -> tuple[OutboxEntry, ...]:
+        """Return all that was put out about an incident on a channel, oldest first, for `decide`."""
         ...
 
     def delivery_states(

@@ -106,10 +106,10 @@ class SqlStore:
         with self._database.read() as connection:
             return incidents.analyses_of(connection, incident_id)
 
-    def claim(self, now: Nanos, limit: int, ttl: Nanos) -> tuple[Delivery, ...]:
-        """Claim entries that are due, oldest first, one per (channel, incident) at a time."""
+    def claim(self, now: Nanos, limit: int, ttl: Nanos, channel: str | None = None) -> tuple[Delivery, ...]:
+        """Claim entries that are due (of `channel`, if given), oldest first, one per (channel, incident)."""
         with self._database.write() as connection:
-            return outbox.claim(connection, now, limit, ttl)
+            return outbox.claim(connection, now, limit, ttl, channel)
 
     def sent(self, delivery_id: str, now: Nanos, receipt: str | None = None) -> None:
         """Note that a channel took the entry."""
@@ -128,10 +128,10 @@ class SqlStore:
         with self._database.read() as connection:
             return outbox.states(connection, incident_id)
 
-    def queued(self, incident_id: str) -> tuple[OutboxEntry, ...]:
-        """Return all that was ever put out about an incident, oldest first."""
+    def queued(self, incident_id: str, channel: str) -> tuple[OutboxEntry, ...]:
+        """Return all that was put out about an incident on a channel, oldest first."""
         with self._database.read() as connection:
-            return outbox.queued(connection, incident_id)
+            return outbox.queued(connection, incident_id, channel)
 
     def prune(self, now: Nanos) -> int:
         """Delete telemetry and loose anomalies that are too old at stream time `now`."""
