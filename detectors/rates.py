@@ -1,0 +1,183 @@
+"""Count models that learn one window at a time: how many to expect, and how surprising a count is.
+
+Scores are in standard deviations of what the model has seen. Counts are compared after the Anscombe
+transform (F. J. Anscombe, *The transformation of Poisson, binomial and negative-binomial data*,
+Biometrika 1948), which makes Poisson noise one unit wide at any level; overdispersion and recent peaks
+widen the unit. Nothing here decides; thresholds are apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+HALF_LIFE = 180.0
+"""Windows after which what was seen counts half: 30 min of 10 s windows."""
+
+PEAK_HALF_LIFE = 720.0
+MINIMUM = 6.0
+"""Effective windows before a model says anything."""
+
+_DECAY = 0.5 ** (1 / HALF_LIFE)
+_PEAK_DECAY = 0.5 ** (1 / PEAK_HALF_LIFE)
+_BURN_IN = 3.0
+_TYPICAL_PEAK = 3.0
+"""The highest of an hour's noise lies about this many units above its mean."""
+
+
+def anscombe(count: float) -> float:
+    """Return the count on a scale where Poisson noise is one unit wide."""
+    return 2.0 * math.sqrt(max(count, 0.0) + 0.375)
+
+
+@dataclass(slots=True)
+class RateModel:
+    """Expected count per unit of exposure, with the spread around it. Old windows fade."""
+
+    total: float = 0.0
+    exposure: float = 0.0
+    windows: float = 0.0
+    spread: float = 0.0
+    """Decayed sum of squared residuals on the transformed scale."""
+    residuals: float = 0.0
+    peak: float = 0.0
+
+    def expected(self, exposure: float = 1.0) -> float:
+        """Return the count to expect under `exposure`."""
+        return self.total / self.exposure * exposure if self.exposure > 0 else 0.0
+
+    def unit(self) -> float:
+        """Return the width of ordinary variation on the transformed scale, at least 1."""
+        deviation = math.sqrt(self.spread / self.residuals) if self.residuals > 0 else 0.0
+        return max(1.0, deviation, self.peak / _TYPICAL_PEAK)
+
+    def score_one(self, count: float, exposure: float = 1.0) -> float:
+        """Return units above (negative: below) the expected count; 0 while too little is known."""
+        if self.windows < MINIMUM:
+            return 0.0
+        return (anscombe(count) - anscombe(self.expected(exposure))) / self.unit()
+
+    def learn_one(self, count: float, exposure: float = 1.0) -> None:
+        """Learn one window."""
+        if self.windows >= _BURN_IN:
+            residual = anscombe(count) - anscombe(self.expected(exposure))
+            self.spread = self.spread * _DECAY + residual * residual
+            self.residuals = self.residuals * _DECAY + 1.0
+            self.peak = max(abs(residual), self.peak * _PEAK_DECAY)
+        self.total = self.total * _DECAY + count
+        self.exposure = self.exposure * _DECAY + exposure
+        self.windows = self.windows * _DECAY + 1.0
+
+    def learn_zeros(self, windows: int) -> None:
+        """Learn `windows` windows with count 0 and exposure 1 at once."""
+        if windows <= 0:
+            return
+        decay = _DECAY**windows
+        ones = (1.0 - decay) / (1.0 - _DECAY)
+        if self.windows >= _BURN_IN:
+            residual = anscombe(0.0) - anscombe(self.expected())
+            self.spread = self.spread * decay + residual * residual * ones
+            self.residuals = self.residuals * decay + ones
+            self.peak = max(abs(residual), self.peak * _PEAK_DECAY**windows)
+        self.total *= decay
+        self.exposure = self.exposure * decay + ones
+        self.windows = self.windows * decay + ones
+
+
+LONG = 6
+"""Windows of the long view: a minute."""
+
+
+@dataclass(slots=True)
+class BurstModel:
+    """A count at two scales: one window, where bursts show, and the last `LONG`, where slow rises do."""
+
+    short: RateModel = field(default_factory=RateModel)
+    long: RateModel = field(default_factory=RateModel)
+    counts: list[float] = field(default_factory=list)
+    exposures: list[float] = field(default_factory=list)
+
+    def score_one(self, count: float, exposure: float = 1.0) -> float:
+        """Return the higher of the two scores; the long view speaks only while the count is above normal."""
+        score = self.short.score_one(count, exposure)
+        if len(self.counts) >= LONG - 1 and count > self.short.expected(exposure):
+            counts, exposures = self._long(count, exposure)
+            score = max(score, self.long.score_one(counts, exposures))
+        return score
+
+    def learn_one(self, count: float, exposure: float = 1.0) -> None:
+        """Learn one window that was not flagged."""
+        self.short.learn_one(count, exposure)
+        if len(self.counts) >= LONG - 1:
+            self.long.learn_one(*self._long(count, exposure))
+        self.pass_by(count, exposure)
+
+    def learn_zeros(self, windows: int) -> None:
+        """Learn `windows` windows without any."""
+        for _ in range(min(windows, LONG)):
+            self.learn_one(0.0)
+        rest = windows - LONG
+        self.short.learn_zeros(rest)
+        self.long.learn_zeros(rest)
+
+    def pass_by(self, count: float, exposure: float = 1.0) -> None:
+        """Keep the window for the long view without learning from it."""
+        self.counts = [*self.counts[-(LONG - 2) :], count]
+        self.exposures = [*self.exposures[-(LONG - 2) :], exposure]
+
+    def _long(self, count: float, exposure: float) -> tuple[float, float]:
+        kept = LONG - 1
+        return sum(self.counts[-kept:]) + count, (sum(self.exposures[-kept:]) + exposure) / LONG
+
+
+@dataclass(slots=True)
+class NoveltyModel:
+    """How often something never seen before turns up (a Gamma prior over a Poisson rate, fading)."""
+
+    news: float = 0.5
+    windows: float = 30.0
+
+    def score_one(self) -> float:
+        """Return −ln of the probability that a window brings anything new."""
+        return -math.log(-math.expm1(-self.news / self.windows))
+
+    def learn_one(self, news: int) -> None:
+        """Learn how many new things a window brought."""
+        self.news = (self.news - 0.5) * _PEAK_DECAY + news + 0.5
+        self.windows = (self.windows - 30.0) * _PEAK_DECAY + 31.0
+
+
+@dataclass(slots=True)
+class PresenceModel:
+    """In what share of windows something occurs, and how surprising its absence has become."""
+
+    present: float = 0.0
+    windows: float = 0.0
+    mean: float = 0.0
+    absent: int = 0
+    """Windows in a row without it."""
+
+    def steady(self) -> bool:
+        """Say whether it occurs in nearly every window and has been seen often enough to tell."""
+        return self.windows >= 30.0 and self.present / self.windows >= 0.95
+
+    def score_one(self, share: float) -> float:
+        """Return the surprise of its current absence, with traffic at `share` (0..1) of the usual."""
+        missing = 1.0 - self.present / self.windows + 1.0 / self.windows
+        surprise = min(-math.log(missing), self.mean * share)
+        return self.absent * surprise
+
+    def learn_one(self, count: int) -> None:
+        """Learn one window; a count of 0 is only learned once the thing came back or was given up."""
+        if count == 0:
+            self.absent += 1
+            return
+        self._fade(self.absent, 0.0)
+        self.absent = 0
+        self._fade(1, float(count))
+
+    def _fade(self, windows: int, count: float) -> None:
+        for _ in range(min(windows, LONG)):
+            self.present = self.present * _DECAY + (1.0 if count else 0.0)
+            self.windows = self.windows * _DECAY + 1.0
+            self.mean += (count - self.mean) / self.windows

@@ -1,0 +1,118 @@
+"""From raw samples to comparable values: differences of counters, one value a window, a bounded history.
+
+History is kept as packed floats so that tens of thousands of series fit: dense series give at most one
+value a window once the ring is full, so that it spans minutes, not seconds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.events import MetricKind
+from ingest.record import SECOND, Nanos
+from ingest.summary import SeriesWindow
+
+RING = 120
+"""Values kept: 20 min of one every 10 s, 2 h of one a minute."""
+SAMPLES = 30
+"""Samples until a series counts as known."""
+_WIDTH = 8
+_RELATIVE = 0.02
+_RATIO_UNITS = frozenset({"1", "ratio"})
+_PERCENT_UNITS = frozenset({"%", "percent"})
+
+
+@dataclass(slots=True)
+class SeriesState:
+    """What is known of one series. `center` and `scale` are those of the last fit."""
+
+    ring: bytearray = field(default_factory=bytearray)
+    seen: int = 0
+    """Samples learned in all."""
+    fitted: int = 0
+    """`seen` at the last fit; 0 before the first."""
+    center: float = 0.0
+    scale: float = 0.0
+    time: Nanos = 0
+    raw: float = 0.0
+    """Last raw sample and its time, to difference counters."""
+    streak: int = 0
+    """Windows in a row, with samples, whose value was an outlier."""
+    held: float | None = None
+    """An outlier that may yet turn out to be noise."""
+
+    def learning(self) -> bool:
+        """Return whether too few samples are known to page anyone."""
+        return self.seen < SAMPLES
+
+    def learn(self, value: float) -> None:
+        """Keep a value, dropping the oldest beyond `RING`."""
+        self.ring += struct.pack("<d", value)
+        if len(self.ring) > RING * _WIDTH:
+            del self.ring[: len(self.ring) - RING * _WIDTH]
+        self.seen += 1
+
+    def history(self) -> NDArray[np.float64]:
+        """Return the kept values, oldest first."""
+        return np.frombuffer(bytes(self.ring), dtype="<f8")
+
+    def full(self) -> bool:
+        """Return whether the ring drops a value for every one it takes."""
+        return len(self.ring) >= RING * _WIDTH
+
+    def forget(self) -> None:
+        """Begin to learn anew: what was an anomaly is the normal level."""
+        self.ring.clear()
+        self.seen = self.fitted = self.streak = 0
+        self.held = None
+
+
+def values_of(state: SeriesState, window: SeriesWindow) -> list[float]:
+    """Return the window's comparable values: per-second rates of a counter, samples of all others."""
+    if window.kind != MetricKind.CUMULATIVE:
+        state.time = window.samples[-1][0]
+        return [value for _, value in window.samples]
+    rates: list[float] = []
+    for time, value in window.samples:
+        if state.time and time > state.time and value >= state.raw:
+            rates.append((value - state.raw) / ((time - state.time) / SECOND))
+        if time > state.time:
+            # A fall is a restart: nothing can be said about the time in between.
+            state.time, state.raw = time, value
+    return rates
+
+
+def window_value(values: list[float]) -> float:
+    """Return the one value that stands for a window: the median, so that a single sample cannot shout."""
+    return statistics.median(values)
+
+
+def smallest_scale(history: NDArray[np.float64], unit: str, kind: MetricKind) -> float:
+    """Return the least deviation that means anything for a series of this level and unit.
+
+    A constant has no spread of its own: two percent of its level, a percent point, or what counting
+    noise would make of it.
+    """
+    level = float(np.max(np.abs(history)))
+    floor = max(_RELATIVE * level, 1e-9)
+    if unit in _PERCENT_UNITS:
+        return max(floor, 1.0)
+    if unit == "s":
+        return max(floor, 0.001)
+    whole = kind != MetricKind.CUMULATIVE and bool(np.all(history == np.floor(history)))
+    if whole and unit not in _RATIO_UNITS:
+        return max(floor, 1.0, 0.6745 * float(np.sqrt(np.median(np.abs(history)))))
+    if unit in _RATIO_UNITS and level <= 1.0:
+        return max(floor, 0.01)
+    return max(floor, 0.02) if level == 0.0 else floor
+
+
+def usual_peak(history: NDArray[np.float64], center: float) -> float:
+    """Return the deviation that the history reached more than once."""
+    deviations = np.abs(history - center)
+    return float(np.partition(deviations, -2)[-2]) if len(deviations) > 1 else 0.0

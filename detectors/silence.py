@@ -1,0 +1,158 @@
+"""Detector: a service that always reported sends nothing any more.
+
+Time is counted in windows in which its environment reported at all, so a pipeline that stands still
+raises nothing; nor does one where most services stop in the same moment. A service may be silent for as
+long as it was before, and at least for `MINIMUM` windows. Findings are fatal: they page even while a
+service is being learned, though a service must have been regular to be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit, evidence_id
+from detectors.evidence import Finding, anomaly, seconds
+from detectors.state import freeze, thaw, touch
+from detectors.threshold import ACCEPT_AFTER, Runs, Threshold
+from detectors.warmup import Warmup
+from ingest.record import Nanos
+from ingest.summary import WindowSummary
+
+NAME = "silence"
+VERSION = "1"
+THRESHOLD = Threshold(value=1.0)
+MINIMUM = 3.0
+MAX_SERVICES = 5_000
+_REGULAR = 12
+"""Windows a service must have reported in before it can be missed."""
+_FADE = 0.995
+"""Per window reported in: what the longest pause was fades to half within 140."""
+_PIPELINE_SHARE = 0.8
+"""When this share of the regular services (of at least three) stops together, the pipeline did."""
+
+
+@dataclass(slots=True)
+class _Service:
+    warmup: Warmup
+    last: Nanos
+    """End of the last window it reported in."""
+    missed: int = 0
+    pause: float = 0.0
+    """Longest pause seen, fading, in windows."""
+
+    def allowed(self) -> float:
+        return max(MINIMUM, 3.0 * self.pause)
+
+
+@dataclass(slots=True)
+class _Environment:
+    services: dict[str, _Service] = field(default_factory=dict)
+    spoke: bool = False
+    """Whether anything came in the window that is being collected."""
+
+
+@dataclass(slots=True)
+class _State:
+    environments: dict[str, _Environment] = field(default_factory=dict)
+    runs: Runs = field(default_factory=lambda: Runs(gap=0))
+    start: Nanos = 0
+    """Start of the window that is being collected."""
+
+
+class Silence:
+    """Flags services that went silent while others of their environment go on."""
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, threshold: Threshold = THRESHOLD) -> None:
+        self._threshold = threshold
+        self._state = _State()
+
+    def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
+        environment = self._state.environments.setdefault(summary.environment, _Environment())
+        environment.spoke = True
+        service = environment.services.get(summary.service)
+        if service is None:
+            service = _Service(warmup=Warmup(first=summary.start), last=summary.end)
+            environment.services[summary.service] = service
+        touch(environment.services, summary.service, MAX_SERVICES)
+        # A pause that was an outage must not teach the detector to wait that long again.
+        if service.missed < service.allowed() or service.warmup.windows < _REGULAR:
+            service.pause = max(service.pause * _FADE, float(service.missed))
+        service.missed = 0
+        service.last = summary.end
+        service.warmup.saw()
+        self._state.start = summary.start
+        return ()
+
+    def tick(self, end: Nanos) -> Sequence[Anomaly]:
+        found: list[Anomaly] = []
+        for name, environment in sorted(self._state.environments.items()):
+            if environment.spoke:
+                found.extend(self._missing(name, environment, end))
+            environment.spoke = False
+        return found
+
+    def dump(self) -> bytes:
+        return freeze(NAME, VERSION, self._state)
+
+    def load(self, state: bytes) -> None:
+        self._state = thaw(NAME, VERSION, _State, state)
+
+    def _missing(self, name: str, environment: _Environment, end: Nanos) -> Sequence[Anomaly]:
+        for service in environment.services.values():
+            if service.last < end:
+                service.missed += 1
+        regular = [s for s in environment.services.values() if s.warmup.windows >= _REGULAR]
+        silent = [s for s in regular if s.missed >= s.allowed()]
+        if len(regular) >= 3 and len(silent) >= _PIPELINE_SHARE * len(regular):
+            return ()
+        found: list[Anomaly] = []
+        for service_name in sorted(environment.services):
+            service = environment.services[service_name]
+            if end - service.last > ACCEPT_AFTER + (end - self._state.start):
+                del environment.services[service_name]
+                continue
+            score = service.missed / service.allowed()
+            if service.warmup.windows >= _REGULAR and self._threshold.reached(score, service.missed):
+                found.append(self._anomaly(name, service_name, service, score, end))
+        return found
+
+    def _anomaly(self, environment: str, name: str, service: _Service, score: float, end: Nanos) -> Anomaly:
+        key = (environment, name, name)
+        run = self._state.runs.open.get(key)
+        if run is None or run.since != service.last:
+            self._state.runs.open.pop(key, None)
+            run = self._state.runs.extend(key, service.last, end)
+        run.until = end
+        evidence = Evidence(
+            id=evidence_id(EvidenceKind.SILENCE, environment, name, name, service.last),
+            kind=EvidenceKind.SILENCE,
+            environment=environment,
+            service=name,
+            subject=name,
+            label=name,
+            statement=f"{name} has sent nothing for {seconds(service.last, end)}, while others report; before, "
+            f"it reported in {service.warmup.windows} windows.",
+            start=service.last,
+            end=end,
+            score=score,
+            expected=0.0,
+            observed=float(service.missed),
+            unit="windows",
+        )
+        finding = Finding(
+            detector=NAME,
+            subject=name,
+            direction=Direction.GONE,
+            hit=Hit.ERROR,
+            score=score,
+            threshold=self._threshold.value,
+            reason=f"{name} sends no telemetry any more.",
+            evidence=(evidence,),
+            learning=service.warmup.learning(end),
+            fatal=True,
+        )
+        return anomaly(environment, name, run, finding)
