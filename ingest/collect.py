@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
+from ingest.merge import change_order, line_order
 from ingest.record import SECOND, Nanos, Origin
 from ingest.spans import SpanJoin, SpanWindow
 from ingest.summary import (
@@ -128,7 +129,7 @@ class Collector:
         self._logs(services, records.logs)
         self._metrics(services, records.metrics, end)
         self._spans(services, records.spans, end)
-        for change in sorted(records.changes, key=_order):
+        for change in sorted(records.changes, key=change_order):
             of(services, change.resource).changes.append(change)
         for key, count in late.items():
             services.setdefault(key, _Service()).late += count
@@ -179,14 +180,16 @@ class Collector:
             services.setdefault(key, _Service()).spans = window
 
     def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
-        templates, pairs = self._canonical(key, service)
         return WindowSummary(
             environment=key[0],
             service=key[1],
             start=start,
             end=end,
-            templates=templates,
-            pairs=pairs,
+            templates=tuple(
+                _template_count(name, self.templates.text(*key, name), service.templates[name])
+                for name in sorted(service.templates)
+            ),
+            pairs=tuple(PairCount(first=a, second=b, count=n) for (a, b), n in sorted(service.pairs.items())),
             severities=dict(sorted(service.severities.items())),
             series=tuple(_series_window(k, s) for k, s in sorted(service.series.items())),
             calls=service.spans.call_windows(),
@@ -196,24 +199,6 @@ class Collector:
             changes=tuple(service.changes),
             late=service.late,
             rejected=service.rejected,
-        )
-
-    def _canonical(
-        self, key: ServiceKey, service: _Service
-    ) -> tuple[tuple[TemplateCount, ...], tuple[PairCount, ...]]:
-        """Fold templates that became one during the window; texts are those at its end."""
-        names = {name: self.templates.canonical(*key, name) for name in service.templates}
-        folded: dict[str, list[_Template]] = {}
-        for name, template in service.templates.items():
-            folded.setdefault(names[name].template_id, []).append(template)
-        texts = {assigned.template_id: assigned.template for assigned in names.values()}
-        pairs: dict[tuple[str, str], int] = {}
-        for (first, second), count in service.pairs.items():
-            pair = (names[first].template_id, names[second].template_id)
-            pairs[pair] = pairs.get(pair, 0) + count
-        return (
-            tuple(_template_count(name, texts[name], folded[name]) for name in sorted(folded)),
-            tuple(PairCount(first=a, second=b, count=pairs[a, b]) for a, b in sorted(pairs)),
         )
 
 
@@ -249,16 +234,15 @@ def _count_line(service: _Service, event: LogEvent, template_id: str) -> None:
         )
 
 
-def _template_count(template_id: str, text: str, parts: list[_Template]) -> TemplateCount:
-    lines = sorted(line for part in parts for line in part.lines)
+def _template_count(template_id: str, text: str, template: _Template) -> TemplateCount:
     return TemplateCount(
         template_id=template_id,
         template=text,
-        count=sum(part.count for part in parts),
-        severity_number=max(part.severity_number for part in parts),
-        first=min(part.first for part in parts),
-        last=max(part.last for part in parts),
-        lines=tuple(lines[:MAX_LINES]),
+        count=template.count,
+        severity_number=template.severity_number,
+        first=template.first,
+        last=template.last,
+        lines=tuple(sorted(template.lines, key=line_order)),
     )
 
 
@@ -277,7 +261,7 @@ def _series_window(key: SeriesKey, series: _Series) -> SeriesWindow:
     )
 
 
-def _order(event: LogEvent | MetricPoint | ChangeEvent) -> tuple[Nanos, str, int, int]:
+def _order(event: LogEvent | MetricPoint) -> tuple[Nanos, str, int, int]:
     origin: Origin = event.origin
     return (event.time, origin.topic, origin.partition, origin.offset)
 

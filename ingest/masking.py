@@ -48,7 +48,7 @@ _VARYING = re.compile(
     rf"|\d{{1,2}}/\d{{1,2}}/\d{{2,4}}(?: {_CLOCK})?(?!\d)"
     rf"|{_CLOCK}(?![\d:]))"
     r"|(?P<id>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"
-    r"|0[xX][0-9a-fA-F]+|(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{32})(?![A-Za-z0-9]))"
+    r"|0[xX][0-9a-fA-F]+|(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|-?\d{16,40})(?![A-Za-z0-9]))"
     r"|(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\.?\d)(?::\d{1,5}(?!\d))?"
     r"|(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:]))"
     rf"|(?P<duration>\d+(?:\.\d+)?(?:\s?(?:{_UNITS_TIME}|[nuµm]s)|[smhd])(?![\w]))"
@@ -76,6 +76,8 @@ def subject(body: str) -> str:
 def mask(text: str) -> str:
     """Return one line with values replaced by their kind: `<time>`, `<id>`, `<ip>`, `<num>` and so on."""
     if "<" in text:
+        # Drain3's own sign for "anything", should a body spell it, would match nothing ever after.
+        text = text.replace("<*>", "<any>")
         text = _PSEUDONYM.sub(r"<\1:\2>", text)
     if '"' in text or "'" in text:
         text = _QUOTED.sub(_quoted, text)

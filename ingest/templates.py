@@ -1,10 +1,10 @@
 """Between redaction and windows: which template a log body belongs to. Drain3, one tree a service.
 
 Assignment depends on the order of the bodies, so a caller that promises an order (windows do) gets
-the same templates every time. A template id is made at birth and stays; when Drain3 generalises two
-templates to one text, the younger becomes an alias of the older and `canonical` says so. Not
-thread-safe. Nothing is forgotten: past `limit` templates a service, what fits none goes to one overflow
-template and is counted.
+the same templates every time. A template's id is that of its birth and stays when its text becomes more
+general. Two templates of one tree never come to the same text: what lets them generalise (enough equal
+tokens) would have made them one at birth. Nothing is forgotten: past `limit` templates a service, what
+fits none goes to one overflow template and is counted. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SEEN_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
-    """The canonical template of a body and its text as known now."""
+    """The template of a body: its id for good, its text as known now."""
 
     template_id: str
     template: str
@@ -39,7 +39,6 @@ class _ClusterState:
 
     birth: tuple[str, ...]
     now: tuple[str, ...]
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,6 @@ class _ServiceState:
     environment: str
     service: str
     clusters: tuple[_ClusterState, ...]
-    aliases: tuple[tuple[str, str], ...]
     overflowed: int
 
 
@@ -64,12 +62,10 @@ class _Service:
     service: str
     limit: int
     drain: Any
+    overflow: Assigned
     births: list[tuple[str, ...]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
-    by_id: dict[str, int] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
-    by_text: dict[str, set[int]] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     seen: dict[str, Assigned] = field(default_factory=dict)
     """Masked body -> result, valid only until the tree changes: speed, never a different answer."""
     overflowed: int = 0
@@ -102,24 +98,14 @@ class Templates:
             if len(tree.seen) >= _SEEN_LIMIT:
                 tree.seen.clear()
             tree.seen[text] = known
+        if known.template_id == tree.overflow.template_id:
+            tree.overflowed += 1
         return known
 
-    def canonical(self, environment: str, service: str, template_id: str) -> Assigned:
-        """Return the oldest template that `template_id` has become one with, and its text now.
-
-        An id that was never given out comes back as it is, with an empty text.
-        """
-        tree = self._services.get((environment, service))
-        if tree is None:
-            return Assigned(template_id=template_id, template="")
-        return _canonical(tree, template_id)
-
-    def aliases(self) -> dict[str, str]:
-        """Return every retired template id with the canonical one it stands for."""
-        found: dict[str, str] = {}
-        for tree in self._services.values():
-            found.update((young, _canonical(tree, young).template_id) for young in tree.aliases)
-        return found
+    def text(self, environment: str, service: str, template_id: str) -> str:
+        """Return the template's text as known now; `KeyError` for an id that was never given out."""
+        tree = self._services[environment, service]
+        return OVERFLOW if template_id == tree.overflow.template_id else tree.texts[template_id]
 
     def dump(self) -> bytes:
         """Return everything needed to go on exactly as if never stopped."""
@@ -138,23 +124,24 @@ class Templates:
 
 def _new(service: str, limit: int) -> _Service:
     drain = Drain(depth=_DEPTH, sim_th=_SIMILARITY, parametrize_numeric_tokens=False)
-    return _Service(service=service, limit=limit, drain=drain)
+    # No body has an empty token, so none is born with the overflow's id.
+    overflow_id = digest("tpl", service, MASKING_VERSION, OVERFLOW, "")
+    overflow = Assigned(template_id=overflow_id, template=OVERFLOW)
+    return _Service(service=service, limit=limit, drain=drain, overflow=overflow)
 
 
 def _assign(tree: _Service, text: str) -> Assigned:
     if len(tree.births) >= tree.limit and not _fits(tree, text):
-        tree.overflowed += 1
-        return Assigned(template_id=digest("tpl", tree.service, MASKING_VERSION, OVERFLOW), template=OVERFLOW)
+        return tree.overflow
     cluster, change = tree.drain.add_log_message(text)
     number: int = cluster.cluster_id
     if change != "none":
         tree.seen.clear()
         if change == "cluster_created":
-            _register(tree, number, cluster.log_template_tokens, cluster.get_template())
-        else:
-            _reword(tree, number, cluster.get_template())
-        _unify(tree, number)
-    return _canonical(tree, tree.ids[number - 1])
+            _register(tree, cluster.log_template_tokens)
+        tree.texts[tree.ids[number - 1]] = cluster.get_template()
+    template_id = tree.ids[number - 1]
+    return Assigned(template_id=template_id, template=tree.texts[template_id])
 
 
 def _fits(tree: _Service, text: str) -> bool:
@@ -162,65 +149,18 @@ def _fits(tree: _Service, text: str) -> bool:
     return tree.drain.tree_search(tree.drain.root_node, tokens, tree.drain.sim_th, False) is not None
 
 
-def _register(tree: _Service, number: int, birth: tuple[str, ...], text: str) -> None:
-    """Two clusters can be born with the same tokens (the first has generalised away since): one id, then."""
-    template_id = digest("tpl", tree.service, MASKING_VERSION, *birth)
+def _register(tree: _Service, birth: tuple[str, ...]) -> None:
     tree.births.append(birth)
-    tree.ids.append(template_id)
-    tree.by_id.setdefault(template_id, number)
-    tree.texts.append(text)
-    tree.by_text.setdefault(text, set()).add(number)
-
-
-def _reword(tree: _Service, number: int, text: str) -> None:
-    before = tree.texts[number - 1]
-    tree.by_text[before].discard(number)
-    if not tree.by_text[before]:
-        del tree.by_text[before]
-    tree.texts[number - 1] = text
-    tree.by_text.setdefault(text, set()).add(number)
-
-
-def _unify(tree: _Service, number: int) -> None:
-    """Make the younger of two clusters with the same text an alias of the older."""
-    same = tree.by_text[tree.texts[number - 1]]
-    if len(same) == 1:
-        return
-    other = min(same - {number})
-    old_id, young_id = _canonical_id(tree, tree.ids[other - 1]), _canonical_id(tree, tree.ids[number - 1])
-    if old_id == young_id:
-        return
-    if tree.by_id[old_id] > tree.by_id[young_id]:
-        old_id, young_id = young_id, old_id
-    tree.aliases[young_id] = old_id
-
-
-def _canonical_id(tree: _Service, template_id: str) -> str:
-    while (older := tree.aliases.get(template_id)) is not None:
-        template_id = older
-    return template_id
-
-
-def _canonical(tree: _Service, template_id: str) -> Assigned:
-    template_id = _canonical_id(tree, template_id)
-    number = tree.by_id.get(template_id)
-    if number is None:
-        known = template_id == digest("tpl", tree.service, MASKING_VERSION, OVERFLOW)
-        return Assigned(template_id=template_id, template=OVERFLOW if known else "")
-    return Assigned(template_id=template_id, template=tree.texts[number - 1])
+    tree.ids.append(digest("tpl", tree.service, MASKING_VERSION, *birth))
 
 
 def _dump(environment: str, tree: _Service) -> _ServiceState:
     clusters = tuple(
-        _ClusterState(birth=birth, now=cluster.log_template_tokens, size=cluster.size)
+        _ClusterState(birth=birth, now=cluster.log_template_tokens)
         for birth, cluster in zip(tree.births, tree.drain.clusters, strict=True)
     )
     return _ServiceState(
-        environment=environment,
-        service=tree.service,
-        clusters=clusters,
-        aliases=tuple(sorted(tree.aliases.items())),
-        overflowed=tree.overflowed,
+        environment=environment, service=tree.service, clusters=clusters, overflowed=tree.overflowed
     )
 
 
@@ -228,12 +168,12 @@ def _load(state: _ServiceState, limit: int) -> _Service:
     """Grow the tree again. Its shape follows from the births in order; texts never move a cluster."""
     tree = _new(state.service, limit)
     tree.overflowed = state.overflowed
-    tree.aliases = dict(state.aliases)
     for number, item in enumerate(state.clusters, start=1):
         cluster = LogCluster(list(item.birth), number)
         tree.drain.clusters_counter = number
         tree.drain.id_to_cluster[number] = cluster
         tree.drain.add_seq_to_prefix_tree(tree.drain.root_node, cluster)
-        cluster.log_template_tokens, cluster.size = item.now, item.size
-        _register(tree, number, item.birth, cluster.get_template())
+        cluster.log_template_tokens = item.now
+        _register(tree, item.birth)
+        tree.texts[tree.ids[-1]] = cluster.get_template()
     return tree

@@ -1,0 +1,136 @@
+"""Partial summaries of one window and service into one: what one over all records would have been.
+
+Pure, associative and commutative, so that partial summaries may come from any source partition in any
+order. Two things cannot be put together again: template pairs whose lines went to different parts, and
+calls whose spans did; whoever splits keeps a trace in one part. The `total` of a series past
+`MAX_SAMPLES` is a sum of floats and therefore equal up to rounding only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from ingest.events import ChangeEvent
+from ingest.sketch import merged
+from ingest.summary import (
+    MAX_LINES,
+    MAX_SAMPLES,
+    CallWindow,
+    Line,
+    OperationWindow,
+    PairCount,
+    SeriesWindow,
+    TemplateCount,
+    WindowSummary,
+)
+
+_T = TypeVar("_T")
+
+
+def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
+    """Return the summary of both parts' records; `ValueError` where they are not of one window."""
+    if _identity(first) != _identity(second):
+        raise ValueError(f"not the same window: {_identity(first)} and {_identity(second)}")
+    return WindowSummary(
+        environment=first.environment,
+        service=first.service,
+        start=first.start,
+        end=first.end,
+        templates=_joined(first.templates, second.templates, lambda t: t.template_id, _templates),
+        pairs=_joined(first.pairs, second.pairs, lambda p: (p.first, p.second), _pairs),
+        severities=_summed(first.severities, second.severities),
+        series=_joined(first.series, second.series, lambda s: s.key, _series),
+        calls=_joined(first.calls, second.calls, lambda c: (c.callee, c.operation), _calls),
+        operations=_joined(first.operations, second.operations, lambda o: o.operation, _operations),
+        instances=tuple(sorted({*first.instances, *second.instances})),
+        nodes=tuple(sorted({*first.nodes, *second.nodes})),
+        changes=tuple(sorted((*first.changes, *second.changes), key=change_order)),
+        late=first.late + second.late,
+        rejected=first.rejected + second.rejected,
+    )
+
+
+def change_order(change: ChangeEvent) -> tuple[Any, ...]:
+    """Return the key that orders change events, the same whichever part they came from."""
+    return (change.time, change.origin, change.kind, change.title, change.attributes)
+
+
+def _identity(summary: WindowSummary) -> tuple[str, str, int, int]:
+    return (summary.environment, summary.service, summary.start, summary.end)
+
+
+def _joined(
+    first: Iterable[_T], second: Iterable[_T], key: Callable[[_T], Any], join: Callable[[_T, _T], _T]
+) -> tuple[_T, ...]:
+    """Join items with the same key, and sort by it."""
+    found = {key(item): item for item in first}
+    for item in second:
+        name = key(item)
+        found[name] = join(found[name], item) if name in found else item
+    return tuple(found[name] for name in sorted(found))
+
+
+def _summed(first: dict[int, int], second: dict[int, int]) -> dict[int, int]:
+    return {number: first.get(number, 0) + second.get(number, 0) for number in sorted({*first, *second})}
+
+
+def _templates(first: TemplateCount, second: TemplateCount) -> TemplateCount:
+    """Join counts; of two texts for one id the more general stands, as it does in one Drain3 tree."""
+    return TemplateCount(
+        template_id=first.template_id,
+        template=min(first.template, second.template, key=lambda text: (-text.count("<*>"), text)),
+        count=first.count + second.count,
+        severity_number=max(first.severity_number, second.severity_number),
+        first=min(first.first, second.first),
+        last=max(first.last, second.last),
+        lines=tuple(sorted((*first.lines, *second.lines), key=line_order)[:MAX_LINES]),
+    )
+
+
+def line_order(line: Line) -> tuple[Any, ...]:
+    """Return the key that orders sample lines, the same whichever part they came from."""
+    return (line.time, line.origin, line.text, line.instance or "", line.trace_id or "")
+
+
+def _pairs(first: PairCount, second: PairCount) -> PairCount:
+    return PairCount(first=first.first, second=first.second, count=first.count + second.count)
+
+
+def _series(first: SeriesWindow, second: SeriesWindow) -> SeriesWindow:
+    count = first.count + second.count
+    samples = tuple(sorted((*first.samples, *second.samples)))
+    whole = count <= MAX_SAMPLES
+    return SeriesWindow(
+        key=first.key,
+        kind=min(first.kind, second.kind),
+        unit=min(first.unit, second.unit),
+        samples=samples if whole else samples[-1:],
+        count=count,
+        total=math.fsum(value for _, value in samples) if whole else first.total + second.total,
+        minimum=min(first.minimum, second.minimum),
+        maximum=max(first.maximum, second.maximum),
+    )
+
+
+def _calls(first: CallWindow, second: CallWindow) -> CallWindow:
+    return CallWindow(
+        callee=first.callee,
+        operation=first.operation,
+        count=first.count + second.count,
+        errors=first.errors + second.errors,
+        caller_latency=merged(first.caller_latency, second.caller_latency),
+        callee_latency=merged(first.callee_latency, second.callee_latency),
+    )
+
+
+def _operations(first: OperationWindow, second: OperationWindow) -> OperationWindow:
+    return OperationWindow(
+        operation=first.operation,
+        count=first.count + second.count,
+        errors=first.errors + second.errors,
+        entry=first.entry + second.entry,
+        duration=merged(first.duration, second.duration),
+        self_time=merged(first.self_time, second.self_time),
+    )
