@@ -41,7 +41,10 @@ class ChildProcess:
         # Linux kills the child when the *thread* that started it ends (PR_SET_PDEATHSIG), so the thread
         # must live as long as the child is wanted: the owner's, not the caller's.
         self._owner = owner
-        self._process = owner.submit(_spawn, command).result()
+        try:
+            self._process = owner.submit(_spawn, command).result()
+        except RuntimeError as error:  # the owner was shut down meanwhile
+            raise ChildDeathError(str(error)) from error
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._drains = [
@@ -63,12 +66,12 @@ class ChildProcess:
 
     def tell(self, request: Request, seconds: float) -> None:
         """Send a request; `ChildSilenceError` where the child does not take it within `seconds`."""
-        sent = self._owner.submit(write_frame, _pipe(self._process.stdin), request)
         try:
+            sent = self._owner.submit(write_frame, _pipe(self._process.stdin), request)
             sent.result(timeout=max(seconds, 0.0))
         except TimeoutError as error:
             raise ChildSilenceError(f"it took no request for {seconds:.1f} s") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ChildDeathError(self.last_words()) from error
 
     def wait_reply(self, request_id: int, seconds: float) -> Reply | None:
