@@ -134,8 +134,8 @@ class Silence:
             service=name,
             subject=name,
             label=name,
-            statement=f"{name} has sent nothing for {seconds(service.last, end)}, while others report; before, "
-            f"it reported in {service.warmup.windows} windows.",
+            statement=f"{name} has sent nothing for {seconds(service.last, end)}, while others report; "
+            f"before, it reported in {service.warmup.windows} windows.",
             start=service.last,
             end=end,
             score=score,

@@ -1,0 +1,156 @@
+"""What correlation remembers between windows, and what it hands out after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.analysis import SEVERITY_RANK, Incident, IncidentChange, IncidentState, Severity
+from detectors.anomaly import Anomaly, Hit
+from ingest.record import SECOND, Nanos
+
+VERSION = 1
+JOIN_WITHIN: Nanos = 120 * SECOND
+PAIR_WITHIN: Nanos = 60 * SECOND
+RESOLVE_AFTER: Nanos = 300 * SECOND
+REOPEN_WITHIN: Nanos = 1800 * SECOND
+HOLD_ALERT: Nanos = 5 * 3600 * SECOND
+"""A firing alert is told again every few hours; unless told, it counts as over after this long."""
+STRONG = 2.0
+"""Multiple of the threshold that opens an incident alone."""
+ALERTMANAGER = "alertmanager"
+
+MAX_PENDING = 1_000
+MAX_LIVE = 500
+MAX_MEMBERS = 200
+_TITLE = 150
+
+
+class Reason(StrEnum):
+    """Why an incident changed, most important first; the values are stable."""
+
+    STRONG = "one strong anomaly"
+    PAIR = "two anomalies within a minute"
+    ALERT = "an alert fired"
+    AGAIN = "anomalies came again"
+    SEVERITY = "the severity rose"
+    SERVICE = "a service joined"
+    ABSORBED = "another incident was merged into it"
+    ANOMALY = "an anomaly joined"
+    MERGED = "merged into an older incident"
+    QUIET = "no anomalies for five minutes"
+    SUSPECT = "the leading suspect changed"
+
+
+SEVERITY_OF = {
+    Hit.USER: Severity.CRITICAL,
+    Hit.ERROR: Severity.ERROR,
+    Hit.SATURATION: Severity.WARNING,
+    Hit.OTHER: Severity.INFO,
+}
+
+
+@dataclass(slots=True)
+class Pending:
+    """An anomaly that is not enough for an incident yet. `seen` is the stream time of its last sighting."""
+
+    anomaly: Anomaly
+    seen: Nanos
+
+
+@dataclass(slots=True)
+class Live:
+    """An incident that is open, or resolved so recently that it may reopen."""
+
+    incident: Incident
+    members: dict[str, Anomaly] = field(default_factory=dict)
+    alerts: dict[str, Nanos] = field(default_factory=dict)
+    """Firing alerts by anomaly id, and until when they hold the incident open."""
+    due_at: Nanos | None = None
+    due_reason: str = ""
+    analysed: Nanos | None = None
+    """When an analysis was last due."""
+    suspect: str | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.incident.state is IncidentState.OPEN
+
+
+@dataclass(slots=True)
+class State:
+    """Everything correlation knows; equal state is equal bytes."""
+
+    version: int = VERSION
+    now: Nanos = 0
+    live: dict[str, Live] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlated:
+    """What one call led to. `attached` pairs every anomaly that came with its incident, "" while none."""
+
+    changes: tuple[IncidentChange, ...]
+    attached: tuple[tuple[str, Anomaly], ...]
+    dropped: int = 0
+    """Anomalies that a limit kept out."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What happens during one call, collected to be told once per incident."""
+
+    now: Nanos
+    reasons: dict[str, set[Reason]] = field(default_factory=dict)
+    opened: set[str] = field(default_factory=set)
+    reopened: set[str] = field(default_factory=set)
+    owners: dict[str, tuple[str, Anomaly]] = field(default_factory=dict)
+    """Anomaly id -> (incident id, anomaly)."""
+    finished: list[IncidentChange] = field(default_factory=list)
+    dropped: int = 0
+
+    def why(self, incident_id: str, *reasons: Reason) -> None:
+        """Note why an incident changed."""
+        self.reasons.setdefault(incident_id, set()).update(reasons)
+
+
+def in_order(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
+    """Return each anomaly once, in an order that does not depend on how they came."""
+
+    def rank(one: Anomaly) -> tuple[str, Nanos, str, str, str, str, Nanos, float]:
+        return (
+            one.environment,
+            one.start,
+            one.service,
+            one.detector,
+            one.subject,
+            one.id,
+            one.end,
+            one.score,
+        )
+
+    return list({one.id: one for one in sorted(anomalies, key=rank)}.values())
+
+
+def ratio(anomaly: Anomaly) -> float:
+    """Return the score as a multiple of its threshold."""
+    return anomaly.score / anomaly.threshold if anomaly.threshold > 0 else anomaly.score
+
+
+def severity_of(anomalies: Iterable[Anomaly]) -> Severity:
+    """Return the severity that follows from what the anomalies hit."""
+    return max((SEVERITY_OF[one.hit] for one in anomalies), key=SEVERITY_RANK.__getitem__)
+
+
+def title_of(anomalies: Iterable[Anomaly]) -> str:
+    """Return the reason of the anomaly that says most: by what it hits, then by how strongly."""
+    lead = max(anomalies, key=lambda one: (SEVERITY_RANK[SEVERITY_OF[one.hit]], ratio(one), one.id))
+    title = lead.reason.rstrip(".")
+    return title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
+
+
+def by_age(live: Iterable[Live]) -> Iterator[Live]:
+    """Yield incidents, oldest first."""
+    yield from sorted(live, key=lambda one: (one.incident.opened_at, one.incident.onset, one.incident.id))
