@@ -1,0 +1,128 @@
+"""The recording of a run: `faultline record` in the background, then what only the testbed knows.
+
+The recorder writes the telemetry; the intervals, the counts on either side of the onset and the truth are
+added here, in the format of Faultline's recordings.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.testbed.faults import Fault
+from tests.testbed.processes import Child, ProcessError, start_python
+from tests.testbed.services.telemetry import TOPICS
+
+SIGNALS = ("logs", "metrics", "spans")
+CLEAN_BASELINE = "just before the incident"
+QUIET_BASELINE = "nothing was wrong"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When a run's parts began and ended. Without a fault the incident is None."""
+
+    start: datetime
+    injected: datetime
+    healed: datetime
+    end: datetime
+
+
+def stamp(when: datetime) -> str:
+    """Return RFC 3339 in UTC with milliseconds."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def start_recorder(bootstrap: str, case: Path, console: Path) -> Child:
+    """Start `faultline record` on the shop's topics, writing to the folder `case`."""
+    topics = [part for topic in TOPICS for part in ("--topic", topic)]
+    return start_python(
+        "recorder",
+        "agent.cli",
+        "record",
+        str(case),
+        "--bootstrap",
+        bootstrap,
+        *topics,
+        console=console,
+    )
+
+
+def stop_recorder(recorder: Child, case: Path) -> None:
+    """Let it write its last records. Raises ProcessError when there is no recording afterwards."""
+    recorder.stop(timeout_s=60)
+    if not (case / "case.json").exists():
+        raise ProcessError(f"the recorder wrote no recording:\n{recorder.tail()}")
+
+
+def read_lines(case: Path, signal: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of one signal; nothing when the recording has none."""
+    path = case / f"{signal}.jsonl.gz"
+    if path.exists():
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+def time_of(record: dict[str, Any]) -> str:
+    """Return a record's time as it stands: that of a span is its start."""
+    return str(record.get("time") or record["start"])
+
+
+def finish_case(case: Path, fault: Fault, times: Times, *, notes: list[str]) -> None:
+    """Write what the run knows into `case.json`."""
+    onset, end = (times.injected, times.healed) if fault.truth else (times.end, times.end)
+    counts = {signal: _count(case, signal, stamp(onset), stamp(end)) for signal in SIGNALS}
+    path = case / "case.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known.update(
+        {
+            "id": case.name,
+            "system": "testbed shop",
+            "source": "python -m tests.testbed",
+            "license": "Apache-2.0",
+            "signals": [signal for signal in SIGNALS if sum(counts[signal].values())],
+            "baseline": {"start": stamp(times.start), "end": stamp(onset)},
+            "baseline_windows": [
+                {
+                    "signals": list(SIGNALS),
+                    "start": stamp(times.start),
+                    "end": stamp(onset),
+                    "kind": CLEAN_BASELINE if fault.truth else QUIET_BASELINE,
+                }
+            ],
+            "incident": {"start": stamp(onset), "end": stamp(end)} if fault.truth else None,
+            "symptom": fault.symptom,
+            "counts": counts,
+            "notes": notes,
+        }
+    )
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def _count(case: Path, signal: str, onset: str, end: str) -> dict[str, int]:
+    counts = {"baseline": 0, "incident": 0}
+    for record in read_lines(case, signal):
+        counts["incident" if onset <= time_of(record) < end else "baseline"] += 1
+    return counts
+
+
+def write_truth(dataset: Path, case: str, fault: Fault) -> None:
+    """Put the case's line into the dataset's `truth.jsonl`, in place of an older one."""
+    truth = fault.truth
+    cause = truth and {
+        "service": truth.service,
+        "fault": truth.fault,
+        "metric_or_code": truth.metric_or_code,
+        "mechanism": truth.mechanism,
+    }
+    line = {"id": case, "root_cause": cause, "postmortem": truth.postmortem if truth else None}
+    path = dataset / "truth.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [old for old in map(json.loads, lines) if old["id"] != case]
+    ordered = sorted([*kept, line], key=lambda known: str(known["id"]))
+    path.write_text("".join(json.dumps(known) + "\n" for known in ordered), encoding="utf-8")

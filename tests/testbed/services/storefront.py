@@ -1,0 +1,79 @@
+"""storefront: what customers see. Every page is put together from the services behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel
+
+from tests.testbed.services.peers import Peer, PeerError, json_or_none
+from tests.testbed.services.web import Running, build_app, customer_of
+
+
+class NewItem(BaseModel):
+    """What a customer puts into the cart."""
+
+    sku: str
+    quantity: int = 1
+
+
+def build(running: Running) -> FastAPI:  # noqa: C901 - one handler a page
+    """Return the gateway."""
+    app = build_app(running, access_log=True)
+
+    def peer(name: str, timeout_s: float) -> Peer:
+        return Peer(
+            name,
+            running.urls[name],
+            caller=running.service,
+            tracer=running.tracer,
+            timeout_s=timeout_s,
+        )
+
+    catalog, cart, orders = peer("catalog", 3), peer("cart", 3), peer("orders", 5)
+    inventory, checkout = peer("inventory", 4), peer("checkout", 12)
+
+    @app.get("/")
+    def home() -> Any:
+        return {"featured": json_or_none(catalog.get("/products"))}
+
+    @app.get("/search")
+    def search(q: str) -> Any:
+        return {"query": q, "results": json_or_none(catalog.get("/search", q=q))}
+
+    @app.get("/products/{sku}")
+    def product(sku: str) -> Any:
+        found = json_or_none(catalog.get(f"/products/{sku}"))
+        if found is None:
+            raise HTTPException(404, "no such product")
+        try:
+            stock = json_or_none(inventory.get(f"/stock/{sku}"))
+        except PeerError as failure:
+            running.log.warning("showing %s without availability: %s", sku, failure)
+            stock = None
+        return {"product": found, "stock": stock}
+
+    @app.get("/cart")
+    def show_cart(request: Request) -> Any:
+        return json_or_none(cart.get(f"/carts/{customer_of(request)}"))
+
+    @app.post("/cart/items")
+    def add_item(request: Request, item: NewItem) -> Any:
+        answer = cart.post(f"/carts/{customer_of(request)}/items", item.model_dump())
+        if answer.status_code == 404:
+            raise HTTPException(404, "no such product")
+        return json_or_none(answer)
+
+    @app.post("/checkout", status_code=201)
+    def place_order(request: Request) -> Any:
+        answer = checkout.post("/checkout", {"customer": customer_of(request)})
+        if answer.status_code >= 400:
+            raise HTTPException(answer.status_code, answer.json().get("detail"))
+        return json_or_none(answer)
+
+    @app.get("/orders")
+    def my_orders(request: Request) -> Any:
+        return json_or_none(orders.get("/orders", customer=customer_of(request)))
+
+    return app
