@@ -97,7 +97,7 @@ class Write:
             detectors=self.detectors,
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
-            seconds=round(self.clock() - state["started"], 3),
+            seconds=round(max(0.0, self.clock() - state["started"]), 3),
             degraded=tuple(dict.fromkeys(state.get("degraded", []))),
             claims_dropped=len(dropped),
             dropped_because=tuple(dropped),

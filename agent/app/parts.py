@@ -1,0 +1,223 @@
+"""Builds every stage from settings: the only place where adapters are constructed.
+
+Functions, not a container: each takes what it needs and returns one part, so that tests and commands can
+build as much of the service as they want.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from agent.analysis import Analysis, Stage
+from agent.app.language import Language, TokenBudget
+from agent.incidents import Correlator
+from agent.investigate import (
+    Budget,
+    Gather,
+    Hypothesise,
+    IndexSteps,
+    Investigation,
+    Nodes,
+    Retrieve,
+    Write,
+)
+from agent.investigate.gather import TelemetryReader
+from agent.investigate.write import Context
+from agent.knowledge.index import open_index
+from agent.knowledge.load import load_folder
+from agent.knowledge.port import IndexUnavailable, RunbookIndex
+from agent.knowledge.shipped import shipped_runbooks
+from agent.pipeline import Pipeline
+from agent.settings import Settings
+from agent.store.sql import SqlStore
+from agent.topology import Topology
+from detectors.suite import Suite
+from ingest.decode import Decode
+from ingest.events import TopicDefaults
+from ingest.minutes import Minutes
+from ingest.record import SECOND
+from ingest.redaction import Redactor
+from ingest.templates import Templates
+from ingest.windows import Windows
+from models.embeddings import MiniLmEmbeddings
+from models.prompts import find_prompt, load_prompts
+from models.registry import EMBEDDING_MODEL
+
+log = structlog.get_logger(__name__)
+
+PROMPT = "explain@1"
+ALERTS_TOPIC = "http.alertmanager"
+"""Topic of records that came over HTTP, so that they have an origin like all others."""
+
+
+def models_home(settings: Settings) -> Path:
+    """Return the folder of model weights."""
+    return settings.home_folder / "models"
+
+
+def store(settings: Settings) -> SqlStore:
+    """Open and migrate the store."""
+    settings.home_folder.mkdir(parents=True, exist_ok=True)
+    return SqlStore(settings.database_url)
+
+
+def redaction_key(settings: Settings) -> bytes:
+    """Return the key of redaction's hashes: the setting, else one made on first start and kept in `home`."""
+    given = settings.redaction_key.get_secret_value()
+    if given:
+        return given.encode()
+    path = settings.home_folder / "redaction.key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_hex(32).encode())
+    return path.read_bytes()
+
+
+def topics(settings: Settings) -> dict[str, TopicDefaults]:
+    """Return how each topic's records are read; recordings are flat JSON."""
+    read = {
+        topic.name: TopicDefaults(
+            format=topic.format,
+            environment=topic.environment,
+            service=topic.service,
+            time_field=topic.time_field,
+        )
+        for topic in settings.kafka.topics
+    }
+    return {
+        "^recording\\..*": TopicDefaults(format="json"),
+        ALERTS_TOPIC: TopicDefaults(format="alertmanager"),
+        **read,
+    }
+
+
+def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
+    """Return a maker of fresh pipelines; each has its own state."""
+    decode = Decode(topics(settings))
+
+    def build() -> Pipeline:
+        incidents = settings.incidents
+        return Pipeline(
+            decode=decode,
+            redactor=Redactor(key),
+            windows=Windows(
+                Templates(),
+                width=settings.windows.width * SECOND,
+                lateness=settings.windows.lateness * SECOND,
+                idle=settings.windows.idle * SECOND,
+            ),
+            suite=Suite(),
+            correlator=Correlator(
+                join_within=incidents.join_within * SECOND,
+                open_within=incidents.open_within * SECOND,
+                resolve_after=incidents.resolve_after * SECOND,
+                reopen_within=incidents.reopen_within * SECOND,
+                first_due=incidents.first_analysis_after * SECOND,
+                due_every=incidents.analysis_every * SECOND,
+            ),
+            topology=Topology(edges=settings.edges),
+            minutes=Minutes(),
+        )
+
+    return build
+
+
+def runbook_index(settings: Settings) -> tuple[RunbookIndex | None, str | None]:
+    """Return the runbook index brought up to date, or None and why not."""
+    knowledge = settings.knowledge
+    location = knowledge.qdrant or str(settings.home_folder / "qdrant")
+    embeddings = MiniLmEmbeddings.from_home(models_home(settings)) if knowledge.embeddings else None
+    folders = [*([shipped_runbooks()] if knowledge.shipped else []), *knowledge.runbooks]
+    try:
+        index = open_index(
+            location,
+            embeddings,
+            embedding_model=EMBEDDING_MODEL if embeddings else "",
+            copy_when_locked=True,
+        )
+        libraries = [load_folder(folder) for folder in folders]
+        synced = index.sync([runbook for library in libraries for runbook in library.runbooks])
+    except IndexUnavailable as error:
+        log.warning("runbooks.unavailable", cause=str(error))
+        return None, f"runbooks: {error}"
+    for problem in (problem for library in libraries for problem in library.problems if problem.fatal):
+        log.warning("runbooks.problem", where=f"{problem.path}:{problem.line}", cause=problem.message)
+    log.info("runbooks.indexed", added=synced.added, removed=synced.removed, unchanged=synced.unchanged)
+    return index, None
+
+
+@contextmanager
+def checkpointer(settings: Settings) -> Iterator[BaseCheckpointSaver[Any]]:
+    """Open where investigations are checkpointed: beside the SQLite database, or in PostgreSQL."""
+    url = settings.database_url
+    if url.startswith("sqlite"):
+        path = settings.home_folder / "investigations.db"
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            saver = SqliteSaver(connection)
+            saver.setup()
+            yield saver
+        finally:
+            connection.close()
+        return
+    plain = "postgresql" + url[url.index("://") :]
+    with PostgresSaver.from_conn_string(plain) as postgres:
+        postgres.setup()
+        yield postgres
+
+
+def investigation(
+    settings: Settings,
+    *,
+    reader: TelemetryReader,
+    context: Context,
+    publish: Callable[[Analysis], None],
+    language: Language,
+    index: RunbookIndex | None,
+    versions: tuple[str, ...],
+    checkpointer: BaseCheckpointSaver[Any] | None,
+) -> Investigation:
+    """Return the investigation graph with all its nodes."""
+    budget = TokenBudget(settings.model.tokens_per_day, time.time_ns)
+    hypothesise = None
+    if language.model is not None:
+        hypothesise = Hypothesise(
+            model=language.model,
+            prompt=find_prompt(PROMPT, load_prompts()),
+            budget=Budget(
+                prompt_tokens=settings.model.prompt_tokens,
+                answer_tokens=settings.model.answer_tokens,
+                deadline=settings.model.deadline_seconds,
+            ),
+            count=language.count,
+            allowed=budget.ask,
+        )
+
+    def write(stage: Stage) -> Write:
+        return Write(stage=stage, context=context, publish=publish, clock=time.time, detectors=versions)
+
+    nodes = Nodes(
+        gather=Gather(reader, settings.edges),
+        retrieve=Retrieve(IndexSteps(index) if index is not None else None),
+        state_facts=write(Stage.STATISTICS),
+        hypothesise=hypothesise,
+        write=write(Stage.EXPLAINED),
+    )
+    return Investigation(nodes, clock=time.time, checkpointer=checkpointer)
