@@ -6,6 +6,7 @@ and again after a failure to connect, so a broker that is away at the start does
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -16,11 +17,9 @@ from kafka.net.compat import KafkaNetClient
 
 from ingest.client_settings import checked_settings
 
-MIB = 1024 * 1024
 DEFAULTS: Mapping[str, Any] = {
     "client_id": "faultline",
     "linger_ms": 5,
-    "max_request_size": 16 * MIB,
     "delivery_timeout_ms": 60_000,
     "reconnect_backoff_max_ms": 2000,
     "bootstrap_timeout_ms": 5000,
@@ -94,6 +93,7 @@ class Producer:
         with self._lock:
             failed, self._failed = self._failed, {}
         if failed:
+            self._start_over(producer)
             causes = "; ".join(f"{cause} ({count} records)" for cause, count in sorted(failed.items()))
             raise DeliveryError(causes)
 
@@ -108,6 +108,16 @@ class Producer:
         except KafkaError as error:
             self._hang_up()  # a close that cannot deliver leaves the client running
             raise DeliveryError(f"not delivered before closing: {error}") from error
+
+    def _start_over(self, producer: KafkaProducer | None) -> None:
+        """Drop a producer that failed: a refusal by the broker ends an idempotent producer for good."""
+        with self._lock:
+            if producer is None or self._producer is not producer:
+                return
+            self._producer = None
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=0)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         while self._clients:

@@ -75,7 +75,7 @@ class KafkaSource:
         weigh: Callable[[Record], int] = estimated_events,
         batch: int = 500,
         revoke_timeout_s: float = 10.0,
-        stall_after_s: float = 30.0,
+        stall_after_s: float = 15.0,
         close_timeout_s: float = 18.0,
         pin_start: bool = True,
     ) -> None:
@@ -288,8 +288,11 @@ def topic_pattern(topics: Sequence[str]) -> str:
 
 def _remembering(made: list[KafkaNetClient]) -> Callable[..., KafkaNetClient]:
     def build(**settings: Any) -> KafkaNetClient:
-        made.append(KafkaNetClient(**settings))
-        return made[-1]
+        client = KafkaNetClient(**settings)
+        # kafka-python 3.0.12 does not hand this setting on, and a mistyped topic would be created.
+        client.cluster.config["allow_auto_create_topics"] = settings["allow_auto_create_topics"]
+        made.append(client)
+        return client
 
     return build
 
