@@ -22,7 +22,8 @@ LONGEST_CHUNK = 1_000
 NAME_WEIGHT = 2.0
 SYMPTOM_WEIGHT = 1.5
 _NAMESPACE = uuid.UUID("6f1ad3f0-52e4-4f0e-9d0b-2f6b7c3d9a51")
-_SPLIT = re.compile(r"\n(?=#{2,6} )|\n\s*\n")
+_SPLIT = re.compile(r"\n(?=#{2,6} )|\n\s*\n(?![ \t`~])")
+"""Where a piece may begin: a list item stays with what is indented below it, a command with its paragraph."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from agent.analysis import Citation, Mechanism
+from agent.knowledge.markdown import plain
 from agent.knowledge.port import Hit, OfferedStep
 from agent.knowledge.runbook import SectionKind
 from agent.knowledge.stored import Found, StoredChunk
@@ -12,6 +14,7 @@ from agent.knowledge.stored import Found, StoredChunk
 PREFERRED = 1.1
 """Factor for a runbook that serves a suspected mechanism: worth about six places at the top of a list."""
 _SNIPPET = 240
+_NOT_PROSE = re.compile(r"^\s*(`{3,}|~{3,}).*?(^\s*\1|\Z)|^\s*\*\*Risk:.*$", re.DOTALL | re.MULTILINE)
 _ORDER = (
     SectionKind.DIAGNOSIS,
     SectionKind.MITIGATION,
@@ -50,8 +53,9 @@ def _hit(found: list[Found], prefer: Sequence[Mechanism]) -> Hit:
 
 
 def snippet(text: str) -> str:
-    """Return the beginning of `text` on one line, up to 240 characters."""
-    line = " ".join(text.split())
+    """Return the beginning of `text` without code, on one line of up to 240 characters."""
+    prose = _NOT_PROSE.sub(" ", text)
+    line = " ".join(plain(prose).split())
     return line if len(line) <= _SNIPPET else line[: _SNIPPET - 1].rstrip() + "…"
 
 

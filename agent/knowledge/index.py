@@ -27,6 +27,7 @@ from agent.knowledge.port import Hit, IndexLocked, IndexUnavailable, OfferedStep
 from agent.knowledge.runbook import Runbook
 from agent.knowledge.stored import Found, StoredChunk
 from agent.knowledge.tokens import query_weights
+from models.unavailable import ModelUnavailable
 
 WORDS_ONLY = "runbook search by words only: no embedding model"
 IN_MEMORY = "runbook index folder is in use by another process: searching a copy in memory"
@@ -35,12 +36,14 @@ LONGEST_QUERY = 4_096
 _K = 60
 _CANDIDATES = 60
 """Chunks each half puts forward; a runbook has about five."""
+_WORDS = "words"
+"""Name of the collection without an embedding model."""
 _BATCH = 64
 _PAGE = 256
 
 
 class QdrantRunbookIndex:
-    """A `RunbookIndex`. `embedding_model` names the model behind `embeddings`: another name, another index."""
+    """A `RunbookIndex`. Another `embedding_model`, the name of what is behind `embeddings`, is another index."""
 
     def __init__(
         self,
@@ -53,28 +56,22 @@ class QdrantRunbookIndex:
         self._embeddings = embeddings
         self._degraded = degraded if embeddings is not None else (*degraded, WORDS_ONLY)
         self._lock = threading.Lock()
-        name = embedding_model if embeddings is not None else "words"
-        self._collection = (
-            f"faultline_runbooks_{hashlib.sha256(f'{LAYOUT}|{name}'.encode()).hexdigest()[:12]}"
-        )
-        self._model = name
+        self._model = embedding_model if embeddings is not None else _WORDS
+        self._collection = _collection(self._model)
 
     @property
     def degraded(self) -> tuple[str, ...]:
         return self._degraded
 
     def sync(self, runbooks: Sequence[Runbook]) -> Synced:
-        wanted = {chunk.id: chunk for runbook in runbooks for chunk in chunks_of(runbook)}
+        by_id = {runbook.id: runbook for runbook in runbooks}
+        wanted = {chunk.id: chunk for runbook in by_id.values() for chunk in chunks_of(runbook)}
         with self._lock:
-            there = self._ids() if self._exists() else set[str]()
-            missing = [chunk for chunk_id, chunk in wanted.items() if chunk_id not in there]
-            stale = sorted(there - wanted.keys())
-            for start in range(0, len(missing), _BATCH):
-                self._upsert(missing[start : start + _BATCH])
-            if stale:
-                gone = models.PointIdsList(points=list(stale))
-                self._call(self._client.delete, self._collection, points_selector=gone, wait=True)
-        return Synced(added=len(missing), removed=len(stale), unchanged=len(wanted) - len(missing))
+            try:
+                return self._bring(wanted)
+            except ModelUnavailable as error:
+                self._go_without(error)
+                return self._bring(wanted)
 
     def search(
         self,
@@ -104,13 +101,31 @@ class QdrantRunbookIndex:
         with self._lock:
             self._client.close()
 
+    def _bring(self, wanted: Mapping[str, Chunk]) -> Synced:
+        """Add what is missing, then remove what is stale: a reader meanwhile sees too much, never less."""
+        there = self._ids() if self._exists() else set[str]()
+        missing = [chunk for chunk_id, chunk in wanted.items() if chunk_id not in there]
+        stale = sorted(there - wanted.keys())
+        for start in range(0, len(missing), _BATCH):
+            self._upsert(missing[start : start + _BATCH])
+        if stale:
+            gone = models.PointIdsList(points=list(stale))
+            self._call(self._client.delete, self._collection, points_selector=gone, wait=True)
+        return Synced(added=len(missing), removed=len(stale), unchanged=len(wanted) - len(missing))
+
+    def _go_without(self, error: ModelUnavailable) -> None:
+        """Turn to the words-only collection for good: half a collection embedded would rank unfairly."""
+        self._embeddings = None
+        self._model, self._collection = _WORDS, _collection(_WORDS)
+        self._degraded = (*self._degraded, f"{WORDS_ONLY} ({error})")
+
     def _query(self, text: str, weights: Mapping[int, float], only: models.Filter | None) -> list[Found]:
         prefetch = []
         if weights:
             sparse = models.SparseVector(indices=list(weights), values=list(weights.values()))
             prefetch.append(models.Prefetch(query=sparse, using="words", filter=only, limit=_CANDIDATES))
-        if self._embeddings is not None:
-            dense = self._embeddings.embed_query(text)
+        dense = self._embedded(text)
+        if dense is not None:
             prefetch.append(models.Prefetch(query=dense, using="meaning", filter=only, limit=_CANDIDATES))
         if not prefetch:
             return []
@@ -123,6 +138,17 @@ class QdrantRunbookIndex:
             with_payload=True,
         )
         return [Found(score=point.score, chunk=_stored(point.payload)) for point in answer.points]
+
+    def _embedded(self, query: str) -> list[float] | None:
+        """Return the query's vector; None, and a reason in `degraded`, when the model fails on it."""
+        if self._embeddings is None:
+            return None
+        try:
+            return self._embeddings.embed_query(query)
+        except ModelUnavailable as error:
+            reason = f"{WORDS_ONLY} ({error})"
+            self._degraded = tuple(dict.fromkeys((*self._degraded, reason)))
+            return None
 
     def _exists(self) -> bool:
         return bool(self._call(self._client.collection_exists, self._collection))
@@ -185,6 +211,11 @@ class QdrantRunbookIndex:
             raise IndexUnavailable(message) from error
 
 
+def _collection(model: str) -> str:
+    """Another model or layout is another collection, so vectors of different origin never meet."""
+    return f"faultline_runbooks_{hashlib.sha256(f'{LAYOUT}|{model}'.encode()).hexdigest()[:12]}"
+
+
 def _only(mechanisms: Sequence[Mechanism]) -> models.Filter | None:
     if not mechanisms:
         return None
@@ -233,8 +264,8 @@ def _client(location: str, api_key: str | None) -> QdrantClient:
         if "already accessed" not in str(error):
             raise
         message = (
-            f"the runbook index in {location} is in use by another process: stop that one, give another folder, "
-            "or run a Qdrant server and give its URL"
+            f"the runbook index in {location} is in use by another process: stop that one, give another "
+            "folder, or run a Qdrant server and give its URL"
         )
         raise IndexLocked(message) from error
     except OSError as error:

@@ -6,9 +6,9 @@ runbooks away. Files come in path order. Blocking: reads every `.md` below the f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -19,7 +19,7 @@ from agent.knowledge.runbook import Library, Problem, Runbook
 
 LARGEST_FILE = 1024 * 1024
 _FENCE = "---"
-_DIGITS = re.compile(r"\d+")
+KEYS = ("id", "title", "alerts", "symptoms", "services", "mechanisms", "severity")
 
 
 class RunbookError(Exception):
@@ -135,9 +135,28 @@ def parse_runbook(text: str, path: str) -> tuple[Runbook, tuple[Problem, ...]]:
         path=path,
         ours=bool(given),
     )
+    return runbook, (*_open_fence(path, open_fence), *_unknown_keys(front))
+
+
+def _open_fence(path: str, line: int | None) -> tuple[Problem, ...]:
     message = "code fence is never closed: what follows is taken as code; close it"
-    problems = [] if open_fence is None else [Problem(path=path, line=open_fence, message=message)]
-    return runbook, tuple(problems)
+    return () if line is None else (Problem(path=path, line=line, message=message),)
+
+
+def _unknown_keys(front: _FrontMatter) -> tuple[Problem, ...]:
+    """Only for our front matter: other tools' keys in a plain runbook are none of our business."""
+    if "id" not in front.values:
+        return ()
+    return tuple(
+        Problem(path=front.path, line=front.line_of(key), message=f"unknown key `{key}`: {_nearest(key)}")
+        for key in front.values
+        if key not in KEYS
+    )
+
+
+def _nearest(key: str) -> str:
+    near = get_close_matches(key, KEYS, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known are {', '.join(KEYS)}"
 
 
 def _split(text: str, path: str) -> tuple[_FrontMatter, str, int]:

@@ -27,15 +27,15 @@ _KINDS: tuple[tuple[SectionKind, re.Pattern[str]], ...] = tuple(
     for kind, pattern in (
         (SectionKind.UNDO, r"\bundo|roll(ing)?.?back|revert"),
         (SectionKind.VERIFY, r"\bverif|\bvalidat|confirm"),
-        (SectionKind.MITIGATION, r"mitigat|resol|remed|\bfix|recover|workaround|action|what to do|procedure"),
+        (SectionKind.MITIGATION, r"mitigat|resol|remed|\bfix|recover|workaround|action|to do|procedure"),
         (SectionKind.DIAGNOSIS, r"diagnos|investigat|troubleshoot|debug|\bcheck|symptom|cause|analy[sz]"),
         (SectionKind.IMPACT, r"impact|consequence"),
         (SectionKind.MEANING, r"meaning|overview|description|summary|background|about"),
     )
 )
 _CHANGES = re.compile(
-    r"\b(restart|reboot|delet|remov|drain|scale|kill|terminat|evict|roll|revert|cordon|failover|fail over|apply"
-    r"|patch|edit|drop|truncat|flush|reset|disable|stop|purge|increase|decrease|raise|lower|set)\w*\b",
+    r"\b(restart|reboot|delet|remov|drain|scale|kill|terminat|evict|roll|revert|cordon|fail.?over"
+    r"|apply|patch|edit|drop|truncat|flush|reset|disable|stop|purge|increase|decrease|raise|lower|set)\w*\b",
     re.IGNORECASE,
 )
 
@@ -80,8 +80,8 @@ def heading_of(line: Line) -> tuple[int, str] | None:
 
 
 def plain(text: str) -> str:
-    """Return `text` without links' targets and HTML tags: what a reader would see."""
-    return _TAG.sub("", _LINK.sub(r"\1", text)).strip()
+    """Return `text` without links' targets, bold marks and HTML tags: what a reader would see."""
+    return _TAG.sub("", _LINK.sub(r"\1", text)).replace("**", "").strip()
 
 
 def kind_of(heading: str) -> SectionKind:

@@ -11,13 +11,14 @@ import re
 import shlex
 
 from agent.analysis import Risk
+from agent.knowledge.sql_risk import sql_reads
 
 _READING_TOOLS = frozenset(
     """
     cat cut cd df dig du echo egrep fgrep free grep head host id iostat jq last less ls lsblk lscpu
-    lsof mpstat mtr netstat nproc nslookup pg_isready pgrep pidstat ping printf ps pwd sar ss stat
+    lsof mpstat mtr netstat nproc nstat nslookup pg_isready pgrep pidstat ping printf ps pwd sar ss stat
     tail top tr tracepath traceroute true uname uniq uptime vmstat wc whoami zcat zgrep
-    """.split()
+    """.split()  # noqa: SIM905 - one word a line would bury the rest
 )
 """Tools that read whatever their options are."""
 
@@ -42,9 +43,7 @@ _READING_VERBS["oc"] = _READING_VERBS["kubectl"]
 _READING_VERBS["podman"] = _READING_VERBS["docker"]
 
 _CHANGING_OPTIONS: dict[str, re.Pattern[str]] = {
-    "curl": re.compile(
-        r"--?(d|data.*|F|form.*|T|upload-file|o|O|output|remote-name.*|json|K|config)$|-[dFToOK]"
-    ),
+    "curl": re.compile(r"-\w*[dFToOKc]|--(data|form|upload|output|remote-name|json|config|cookie-jar).*"),
     "find": re.compile(r"-(delete|exec|execdir|ok|okdir|fprint.*|fls)$"),
     "journalctl": re.compile(r"--(vacuum|rotate|flush|sync|relinquish|update|setup).*"),
     "dmesg": re.compile(r"-[cCDEn]|--(clear|read-clear|console.*)"),
@@ -61,44 +60,26 @@ _OPTIONS_WITH_VALUE = frozenset(
     {"-n", "--namespace", "-h", "-p", "-a", "-c", "--context", "--kubeconfig", "-C", "--container", "-u"}
 )
 _SEPARATORS = frozenset({"|", "||", "&&", ";", "&", "|&"})
-_HARMLESS_REDIRECT = re.compile(r"\d?>{1,2}\s*/dev/null|\d>&\d|&>\s*/dev/null")
+_HARMLESS_REDIRECT = re.compile(r"(?<=\s)-o\s+/dev/null|\d?>{1,2}\s*/dev/null|\d>&\d|&>\s*/dev/null")
 _PLACEHOLDER = re.compile(r"(?<=[\s/=:'\"])<[A-Za-z][\w-]*>")
 _PROMPT = re.compile(r"^\s*(\$|#|>|%)\s+(?=\S)")
-
-_SQL_START = re.compile(r"^\s*(select|show|explain|with|values|table)\b", re.IGNORECASE)
-_SQL_CHANGE = re.compile(
-    r"\b(insert|update|delete|drop|alter|create|truncate|grant|revoke|vacuum|reindex|into|copy|call|do|lock"
-    r"|analyze\s+(?!verbose|buffers)\w+\s*;|set)\b|\bfor\s+(update|share|no\s+key|key)\b",
-    re.IGNORECASE,
-)
-_SQL_CALL = re.compile(r"\b([a-z_][a-z0-9_.]*)\s*\(", re.IGNORECASE)
-_SQL_READING_FUNCTIONS = frozenset(
-    """
-    abs age avg bool_and bool_or cardinality ceil coalesce concat count current_setting date_trunc
-    exists extract filter floor format greatest in least left length lower max min nullif now over
-    round string_agg array_agg substr substring sum to_char unnest upper values array any all and or
-    not on as using from where by join pg_blocking_pids pg_size_pretty pg_database_size
-    pg_relation_size pg_total_relation_size pg_table_size pg_indexes_size pg_is_in_recovery
-    pg_current_wal_lsn pg_wal_lsn_diff pg_last_wal_replay_lsn pg_last_xact_replay_timestamp
-    pg_postmaster_start_time pg_backend_pid pg_get_indexdef pg_ls_waldir
-    """.split()
-)
-_QUERY_LANGUAGES = frozenset(
-    {"promql", "logql", "kql", "text", "txt", "log", "json", "yaml", "yml", "output"}
-)
+_DATA_LANGUAGES = frozenset({"text", "txt", "log", "json", "yaml", "yml", "output"})
+_QUERY_LANGUAGES = frozenset({"promql", "logql", "traceql"})
 _SHELLS = frozenset({"", "sh", "bash", "shell", "console", "shell-session", "zsh"})
 
 
 def is_command(language: str) -> bool:
     """Tell whether a fenced block in `language` is something to run rather than to read."""
-    return language.lower() not in _QUERY_LANGUAGES
+    return language.lower() not in _DATA_LANGUAGES
 
 
 def risk_of(command: str, language: str = "") -> Risk:
     """Return `read-only` when every part of `command` surely only reads, else `disruptive`."""
     language = language.lower()
     if language == "sql":
-        return Risk.READ_ONLY if _sql_reads(command) else Risk.DISRUPTIVE
+        return Risk.READ_ONLY if sql_reads(command) else Risk.DISRUPTIVE
+    if language in _QUERY_LANGUAGES:
+        return Risk.READ_ONLY
     if language not in _SHELLS:
         return Risk.DISRUPTIVE
     lines = _shell_lines(command)
@@ -151,6 +132,8 @@ def _part_reads(words: list[str]) -> bool:
         return _psql_reads(arguments)
     if tool in {"kubectl", "oc"} and "--" in arguments:
         return _exec_reads(arguments)
+    if tool == "awk":
+        return not re.search(r"system|getline|[|>]", " ".join(arguments))
     changing = _CHANGING_OPTIONS.get(tool)
     if changing is not None and any(changing.match(argument) for argument in arguments):
         return False
@@ -201,16 +184,4 @@ def _psql_reads(arguments: list[str]) -> bool:
         if re.fullmatch(r"-\w*c|--command", argument)
     ]
     loads_file = any(re.match(r"-f|--file|-o|--output|-L", argument) for argument in arguments)
-    return bool(statements) and not loads_file and all(_sql_reads(statement) for statement in statements)
-
-
-def _sql_reads(sql: str) -> bool:
-    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
-    bare = re.sub(r"'(?:[^']|'')*'", "''", bare)
-    statements = [statement for statement in bare.split(";") if statement.strip()]
-    return bool(statements) and all(
-        _SQL_START.match(statement)
-        and not _SQL_CHANGE.search(statement)
-        and all(name.lower() in _SQL_READING_FUNCTIONS for name in _SQL_CALL.findall(statement))
-        for statement in statements
-    )
+    return bool(statements) and not loads_file and all(sql_reads(statement) for statement in statements)
