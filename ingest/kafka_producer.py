@@ -112,11 +112,13 @@ class Producer:
     def _start_over(self, producer: KafkaProducer | None) -> None:
         """Drop a producer that failed: a refusal by the broker ends an idempotent producer for good."""
         with self._lock:
-            if producer is None or self._producer is not producer:
+            if self._producer is not producer:
                 return
             self._producer = None
+        if producer is None:
+            return
         with contextlib.suppress(KafkaError):
-            producer.close(timeout=0)
+            producer.close(timeout=5)
         self._hang_up()
 
     def _hang_up(self) -> None:
