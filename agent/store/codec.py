@@ -28,7 +28,7 @@ def to_json(value: object) -> str:
     return msgspec.json.encode(_clean(msgspec.to_builtins(value))).decode()
 
 
-def from_json(text: str, kind: type[T]) -> T:
+def from_json(text: str | bytes, kind: type[T]) -> T:
     """Return the value that `to_json` encoded. Raises msgspec.ValidationError on anything else."""
     return msgspec.json.decode(text, type=kind)
 
