@@ -35,6 +35,8 @@ _FIRST_FIT = 10
 _MODIFIED = 0.6745
 """What PyOD multiplies with, so that normal noise has a deviation of 1."""
 _TYPICAL_PEAK = 3.0
+_ONE_SAMPLE = 1.9
+"""Highest multiple of the threshold that a single sample may reach."""
 
 SeriesId = tuple[str, str, str]
 """Environment, service, series."""
@@ -142,7 +144,9 @@ class Outliers:
         ):
             return
         history = state.history()
-        self._fitted.fit(history.reshape(-1, 1))
+        # A constant has no deviation, and PyOD divides by it; the scale below takes its place.
+        with np.errstate(all="ignore"):
+            self._fitted.fit(history.reshape(-1, 1))
         state.center = float(self._fitted.median_)
         state.scale = max(
             float(self._fitted.median_diff_),
@@ -159,8 +163,13 @@ class Outliers:
         outside = size >= self._threshold.value
         self._learn(candidate, outside=outside and not learning)
         streak = state.streak = state.streak + 1 if outside else 0
-        if not self._threshold.reached(size, streak):
+        hit = series_hit(candidate.window.key.name) if score > 0 else Hit.OTHER
+        lasting = streak >= self._threshold.consecutive
+        if not self._threshold.reached(size, streak) or (hit is Hit.OTHER and not lasting):
             return ()
+        if not lasting:
+            # One sample, however blatant, opens nothing alone.
+            size = min(size, _ONE_SAMPLE * self._threshold.value)
         key = (summary.environment, summary.service, str(candidate.window.key))
         run = self._state.runs.extend(key, summary.start, summary.end)
         if self._state.runs.accepted(key, summary.end):
@@ -178,7 +187,7 @@ class Outliers:
             detector=NAME,
             subject=str(candidate.window.key),
             direction=Direction.UP if score > 0 else Direction.DOWN,
-            hit=series_hit(candidate.window.key.name) if score > 0 else Hit.OTHER,
+            hit=hit,
             score=size,
             threshold=self._threshold.value,
             reason=f"{candidate.window.key.name} of {summary.service} is outside its usual range.",

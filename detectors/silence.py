@@ -1,8 +1,8 @@
 """Detector: a service that always reported sends nothing any more.
 
 Time is counted in windows in which its environment reported at all, so a pipeline that stands still
-raises nothing; nor does one where most services stop in the same moment. A service may be silent for as
-long as it was before, and at least for `MINIMUM` windows. Findings are fatal: they page even while a
+raises nothing; nor does one where most services stop in the same moment. A service may be silent three
+times as long as it was before, and at least for `MINIMUM` windows. Findings are fatal: they page even while a
 service is being learned, though a service must have been regular to be missed.
 """
 
@@ -24,10 +24,11 @@ VERSION = "1"
 THRESHOLD = Threshold(value=1.0)
 MINIMUM = 3.0
 MAX_SERVICES = 5_000
-_REGULAR = 12
+_REGULAR = 20
 """Windows a service must have reported in before it can be missed."""
 _FADE = 0.995
 """Per window reported in: what the longest pause was fades to half within 140."""
+_PIPELINE_GAP = 120e9
 _PIPELINE_SHARE = 0.8
 """When this share of the regular services (of at least three) stops together, the pipeline did."""
 
@@ -39,10 +40,26 @@ class _Service:
     """End of the last window it reported in."""
     missed: int = 0
     pause: float = 0.0
-    """Longest pause seen, fading, in windows."""
+    """Longest pause seen, fading, in windows in which others reported."""
+    gap: float = 0.0
+    """The same in nanoseconds."""
 
-    def allowed(self) -> float:
-        return max(MINIMUM, 3.0 * self.pause)
+    def overdue(self, end: Nanos) -> float:
+        """Return how long it has been silent, as a multiple of what is allowed; 1 is worth a word."""
+        windows = self.missed / max(MINIMUM, 3.0 * self.pause)
+        time = (end - self.last) / (3.0 * self.gap) if self.gap > 0 else windows
+        return min(windows, time)
+
+    def came(self, start: Nanos, end: Nanos) -> None:
+        """Learn from the pause that ends with the window [start, end)."""
+        # A pause that was an outage must not teach the detector to wait that long again.
+        if self.overdue(start) < 1.0 or self.warmup.windows < _REGULAR:
+            self.pause = max(self.pause * _FADE, float(self.missed))
+            gap = float(start - self.last)
+            # Nobody reported meanwhile: as likely the pipeline's pause as the service's own.
+            self.gap = max(self.gap * _FADE, gap if self.missed else min(gap, _PIPELINE_GAP))
+        self.missed, self.last = 0, end
+        self.warmup.saw()
 
 
 @dataclass(slots=True)
@@ -75,15 +92,10 @@ class Silence:
         environment.spoke = True
         service = environment.services.get(summary.service)
         if service is None:
-            service = _Service(warmup=Warmup(first=summary.start), last=summary.end)
+            service = _Service(warmup=Warmup(first=summary.start), last=summary.start)
             environment.services[summary.service] = service
         touch(environment.services, summary.service, MAX_SERVICES)
-        # A pause that was an outage must not teach the detector to wait that long again.
-        if service.missed < service.allowed() or service.warmup.windows < _REGULAR:
-            service.pause = max(service.pause * _FADE, float(service.missed))
-        service.missed = 0
-        service.last = summary.end
-        service.warmup.saw()
+        service.came(summary.start, summary.end)
         self._state.start = summary.start
         return ()
 
@@ -106,7 +118,7 @@ class Silence:
             if service.last < end:
                 service.missed += 1
         regular = [s for s in environment.services.values() if s.warmup.windows >= _REGULAR]
-        silent = [s for s in regular if s.missed >= s.allowed()]
+        silent = [s for s in regular if s.overdue(end) >= self._threshold.value]
         if len(regular) >= 3 and len(silent) >= _PIPELINE_SHARE * len(regular):
             return ()
         found: list[Anomaly] = []
@@ -115,7 +127,7 @@ class Silence:
             if end - service.last > ACCEPT_AFTER + (end - self._state.start):
                 del environment.services[service_name]
                 continue
-            score = service.missed / service.allowed()
+            score = service.overdue(end)
             if service.warmup.windows >= _REGULAR and self._threshold.reached(score, service.missed):
                 found.append(self._anomaly(name, service_name, service, score, end))
         return found
