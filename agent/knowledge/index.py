@@ -43,7 +43,7 @@ _PAGE = 256
 
 
 class QdrantRunbookIndex:
-    """A `RunbookIndex`. Another `embedding_model`, the name of what is behind `embeddings`, is another index."""
+    """A `RunbookIndex`. `embedding_model` names what is behind `embeddings`; another name, another index."""
 
     def __init__(
         self,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from agent.analysis import Risk
 from agent.knowledge.markdown import lines_of, stated_risk
-from agent.knowledge.risk import risk_of
 from agent.knowledge.runbook import Library, Problem, Runbook, Section, SectionKind, Step
 
 NEEDED = (
@@ -90,10 +89,8 @@ def _step(runbook: Runbook, step: Step) -> list[Problem]:
             return []
         message = f"step {step.number} states no risk: add a line `**Risk:** …` with one of {_RISKS}"
         return [Problem(path=runbook.path, line=step.line, message=message)]
-    understated = step.risk is Risk.READ_ONLY and step.command is not None
-    if understated and all(
-        risk_of(step.command or "", language) is Risk.DISRUPTIVE for language in ("", "sql")
-    ):
+    understated = step.risk is Risk.READ_ONLY and step.judged is not Risk.READ_ONLY
+    if understated and step.command is not None:
         message = (
             f"step {step.number} says read-only, but its command may change something: state its real risk"
         )

@@ -193,12 +193,14 @@ def _step(number: int, lines: list[Line], kind: SectionKind) -> Step:
     prose = [line.text.strip() for line in lines if not line.fenced and not _RISK.match(line.text)]
     text = plain(" ".join(part for part in prose if part))
     stated = next((found for line in lines if (found := stated_risk(line))), None)
+    judged = _judged(text, fences, kind)
     return Step(
         number=number,
         text=text,
         command="\n".join(_runnable(fence.text) for fence in fences) or None,
-        risk=stated if isinstance(stated, Risk) else _judged(text, fences, kind),
+        risk=stated if isinstance(stated, Risk) else judged,
         risk_stated=isinstance(stated, Risk),
+        judged=judged,
         line=lines[0].number,
     )
 

@@ -33,6 +33,8 @@ class Step:
     command: str | None
     risk: Risk
     risk_stated: bool
+    judged: Risk
+    """What the step looks like on its own; lint compares it with what is stated."""
     line: int
     """Line in the file where the step begins, from 1."""
 
