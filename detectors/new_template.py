@@ -40,8 +40,8 @@ _BRIEF: Nanos = 60 * SECOND
 """A new line that speaks of no failure is ordinary after this long; a failure that pauses longer is over."""
 
 _WARNING_WEIGHT = 2.0
-_ERROR_WEIGHT = 6.0
-_FATAL_WEIGHT = 12.0
+_ERROR_WEIGHT = 8.0
+_FATAL_WEIGHT = 14.0
 
 
 @dataclass(slots=True)

@@ -122,8 +122,8 @@ class BurstModel:
 
     def pass_by(self, count: float, exposure: float = 1.0) -> None:
         """Keep the window for the long view without learning from it."""
-        self.counts = [*self.counts[-(LONG - 2) :], count]
-        self.exposures = [*self.exposures[-(LONG - 2) :], exposure]
+        self.counts = [*self.counts[-(LONG - 2) :], float(count)]
+        self.exposures = [*self.exposures[-(LONG - 2) :], float(exposure)]
 
     def _long(self, count: float, exposure: float) -> tuple[float, float]:
         kept = LONG - 1
