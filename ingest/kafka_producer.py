@@ -53,8 +53,36 @@ class ProducerLike(Protocol):
         ...
 
 
+class _Sent(threading.local):
+    """What one thread sent since its last flush: a failure must reach the thread whose record it is."""
+
+    KEPT = 10_000
+
+    def __init__(self) -> None:
+        self.futures: list[tuple[str, Any]] = []
+
+    def add(self, topic: str, future: Any) -> None:
+        """Remember a record under way; those delivered are forgotten now and then."""
+        self.futures.append((topic, future))
+        if len(self.futures) >= self.KEPT:
+            self.futures = [(name, known) for name, known in self.futures if not known.succeeded()]
+
+    def failures(self) -> dict[str, int]:
+        """Forget everything; return causes and how many records each cost."""
+        futures, self.futures = self.futures, []
+        failed: dict[str, int] = {}
+        for topic, future in futures:
+            if not future.succeeded():
+                cause = f"topic {topic}: {future.exception or 'not sent'}"
+                failed[cause] = failed.get(cause, 0) + 1
+        return failed
+
+
 class Producer:
-    """An idempotent Kafka producer. Thread-safe. Construction checks settings and connects nowhere."""
+    """An idempotent producer that threads may share: each flushes its own records.
+
+    Construction checks settings (ValueError) and connects nowhere.
+    """
 
     def __init__(
         self, *, bootstrap_servers: str | Sequence[str], client: Mapping[str, Any] | None = None
@@ -67,8 +95,7 @@ class Producer:
         self._producer: KafkaProducer | None = None
         self._clients: list[KafkaNetClient] = []
         self._closed = False
-        self._failed: dict[str, int] = {}
-        self.sent = 0
+        self._mine = _Sent()
 
     def send(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
         """Queue one record; waits for room or metadata up to `max_block_ms`. Raises DeliveryError."""
@@ -79,21 +106,23 @@ class Producer:
             raise DeliveryError(
                 f"topic {topic}: {error}; check the broker and the topic's settings"
             ) from error
-        future.add_errback(lambda error: self._note(f"topic {topic}: {error}"))
-        self.sent += 1
+        self._mine.add(topic, future)
 
     def flush(self, timeout_s: float = 30.0) -> None:
-        """Wait until all is delivered, at most `timeout_s`. Raises DeliveryError with causes and counts."""
+        """Wait until all is delivered, at most `timeout_s`.
+
+        Raises DeliveryError with causes and counts of what this thread sent and was not delivered.
+        """
         producer = self._producer
         if producer is not None:
             try:
                 producer.flush(timeout=timeout_s)
             except KafkaError as error:
                 raise DeliveryError(f"not delivered within {timeout_s:g} s: {error}") from error
-        with self._lock:
-            failed, self._failed = self._failed, {}
+        failed = self._mine.failures()
         if failed:
-            self._start_over(producer)
+            if producer is not None:
+                self._start_over(producer)
             causes = "; ".join(f"{cause} ({count} records)" for cause, count in sorted(failed.items()))
             raise DeliveryError(causes)
 
@@ -109,25 +138,21 @@ class Producer:
             self._hang_up()  # a close that cannot deliver leaves the client running
             raise DeliveryError(f"not delivered before closing: {error}") from error
 
-    def _start_over(self, producer: KafkaProducer | None) -> None:
+    def _start_over(self, producer: KafkaProducer) -> None:
         """Drop a producer that failed: a refusal by the broker ends an idempotent producer for good."""
         with self._lock:
             if self._producer is not producer:
                 return
             self._producer = None
-        if producer is None:
-            return
+            clients, self._clients = self._clients, []
         with contextlib.suppress(KafkaError):
             producer.close(timeout=5)
-        self._hang_up()
+        for client in clients:
+            client.close()
 
     def _hang_up(self) -> None:
         while self._clients:
             self._clients.pop().close()
-
-    def _note(self, cause: str) -> None:
-        with self._lock:
-            self._failed[cause] = self._failed.get(cause, 0) + 1
 
     def _connected(self) -> KafkaProducer:
         with self._lock:
