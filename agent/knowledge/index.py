@@ -7,6 +7,7 @@ embedding model it searches by words only and says so in `degraded`.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import re
 import threading
@@ -81,7 +82,8 @@ class QdrantRunbookIndex:
         prefer: Sequence[Mechanism] = (),
         only: Sequence[Mechanism] = (),
     ) -> tuple[Hit, ...]:
-        text = query[:LONGEST_QUERY]
+        # Lone surrogates, which a log may hold, cannot be encoded by a tokenizer or a client.
+        text = query[:LONGEST_QUERY].encode("utf-8", "replace").decode("utf-8")
         weights = query_weights(text)
         if not text.strip() or limit < 1:
             return ()
@@ -259,17 +261,30 @@ def _client(location: str, api_key: str | None) -> QdrantClient:
         return QdrantClient(url=location, api_key=api_key, timeout=10, check_compatibility=False)
     try:
         Path(location).mkdir(parents=True, exist_ok=True)
+        _refuse_locked(Path(location))
         return QdrantClient(path=location, force_disable_check_same_thread=True)
     except RuntimeError as error:
         if "already accessed" not in str(error):
             raise
-        message = (
-            f"the runbook index in {location} is in use by another process: stop that one, give another "
-            "folder, or run a Qdrant server and give its URL"
-        )
-        raise IndexLocked(message) from error
+        raise _locked(location) from error
     except OSError as error:
         message = (
             f"the runbook index folder {location} cannot be used ({error.strerror}): give a writable folder"
         )
         raise IndexUnavailable(message) from error
+
+
+def _refuse_locked(folder: Path) -> None:
+    """Look at the client's lock file first: a client that fails on it leaks what it had opened by then."""
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _locked(str(folder)) from error
+
+
+def _locked(location: str) -> IndexLocked:
+    return IndexLocked(
+        f"the runbook index in {location} is in use by another process: stop that one, give another "
+        "folder, or run a Qdrant server and give its URL"
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from agent.analysis import Mechanism, Severity
-from agent.knowledge.markdown import heading_of, lines_of, sections_of
+from agent.knowledge.markdown import lines_of, sections_of, title_of
 from agent.knowledge.runbook import Library, Problem, Runbook
 
 LARGEST_FILE = 1024 * 1024
@@ -113,7 +113,7 @@ def parse_runbook(text: str, path: str) -> tuple[Runbook, tuple[Problem, ...]]:
     front, body, first_line = _split(text, path)
     lines, open_fence = lines_of(body, first_line)
     stem = path.rsplit("/", 1)[-1].removesuffix(".md")
-    heading = next((found[1] for line in lines if (found := heading_of(line))), "")
+    heading = title_of(lines)
     title = front.word("title") or heading or stem
     sections = sections_of(lines, title)
     if not sections:

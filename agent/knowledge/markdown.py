@@ -89,11 +89,28 @@ def kind_of(heading: str) -> SectionKind:
     return next((kind for kind, pattern in _KINDS if pattern.search(heading)), SectionKind.OTHER)
 
 
+def title_of(lines: tuple[Line, ...]) -> str:
+    """Return the text of the heading that names the whole document, else nothing."""
+    line = _title_line(lines)
+    found = heading_of(line) if line else None
+    return found[1] if found else ""
+
+
+def _title_line(lines: tuple[Line, ...]) -> Line | None:
+    """The heading a document begins with is its title when all others are deeper."""
+    first = next((line for line in lines if line.text.strip()), None)
+    found = heading_of(first) if first else None
+    others = [other[0] for line in lines if line is not first and (other := heading_of(line))]
+    if found is None or (found[0] > 1 and not others) or any(level <= found[0] for level in others):
+        return None
+    return first
+
+
 def sections_of(lines: tuple[Line, ...], title: str) -> tuple[Section, ...]:
     """Cut at the shallowest headings below the title; text before the first becomes a section `title`."""
     headings = [(line, found) for line in lines if (found := heading_of(line))]
-    first_text = next((line for line in lines if line.text.strip()), None)
-    if headings and first_text is headings[0][0]:
+    title_line = _title_line(lines)
+    if title_line is not None:
         headings = headings[1:]
     level = min((found[0] for _, found in headings), default=0)
     starts = [(line.number, found[1]) for line, found in headings if found[0] == level]
@@ -105,7 +122,7 @@ def sections_of(lines: tuple[Line, ...], title: str) -> tuple[Section, ...]:
         if line.number in upcoming:
             sections.extend(_section(heading, at, current))
             heading, at, current = upcoming[line.number], line.number, []
-        elif line is not first_text or heading_of(line) is None:
+        elif line is not title_line:
             current.append(line)
     sections.extend(_section(heading, at, current))
     return tuple(sections)
