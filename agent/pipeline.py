@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -25,6 +26,14 @@ from ingest.record import Nanos, Record
 from ingest.redaction import RedactionError, Redactor
 from ingest.summary import ClosedWindow
 from ingest.windows import Windows
+
+
+class _Stage(Protocol):
+    """What every stage with a state can do."""
+
+    def dump(self) -> bytes: ...
+
+    def load(self, state: bytes) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,12 +119,17 @@ class Pipeline:
         kind = type(event).__name__
         self.counts.events[kind] = self.counts.events.get(kind, 0) + 1
         if isinstance(event, AlertEvent):
-            anomaly = alert_anomaly(event)
-            if anomaly is not None:
-                self._correlate((anomaly,), max(event.time, self.windows.stream_time(wall)))
+            self._alert(event, max(event.time, self.windows.stream_time(wall)))
             return
         origin = record.origin
         self.windows.add(event, partition=(origin.topic, origin.partition), wall=wall)
+
+    def _alert(self, event: AlertEvent, now: Nanos) -> None:
+        anomaly = alert_anomaly(event)
+        if anomaly is None:
+            self._correlator.release(event, now)
+        else:
+            self._correlate((anomaly,), now)
 
     def _judge(self, closed: ClosedWindow) -> None:
         self.counts.windows += 1
@@ -140,13 +154,19 @@ class Pipeline:
             self.counts.rejected[reject.reason] = self.counts.rejected.get(reject.reason, 0) + 1
         self._outcome.refused.append((record, rejects))
 
+    def versions(self) -> tuple[str, ...]:
+        """Return the detectors and their versions, for provenance."""
+        return self._suite.versions()
+
     def dump(self) -> bytes:
         """Return the state of all stages; `load` continues from it identically."""
-        parts = (self.windows, self._suite, self._correlator, self._topology, self._minutes)
-        return msgspec.msgpack.encode([part.dump() for part in parts])
+        return msgspec.msgpack.encode([stage.dump() for stage in self._stages()])
 
     def load(self, state: bytes) -> None:
         """Replace the state of all stages. Raises ValueError on bytes of another version."""
-        parts = (self.windows, self._suite, self._correlator, self._topology, self._minutes)
-        for part, dumped in zip(parts, msgspec.msgpack.decode(state, type=list[bytes]), strict=True):
-            part.load(dumped)
+        dumped = msgspec.msgpack.decode(state, type=list[bytes])
+        for stage, part in zip(self._stages(), dumped, strict=True):
+            stage.load(part)
+
+    def _stages(self) -> tuple[_Stage, ...]:
+        return (self.windows, self._suite, self._correlator, self._topology, self._minutes)

@@ -75,15 +75,10 @@ class StreamSettings(_Section):
 
 
 class IncidentSettings(_Section):
-    """When anomalies become incidents and incidents become investigations (seconds)."""
+    """What an investigation compares an incident with."""
 
-    join_within: int = 120
-    open_within: int = 60
-    resolve_after: int = 300
-    reopen_within: int = 1800
-    first_analysis_after: int = 15
-    analysis_every: int = 120
-    baseline_minutes: int = 60
+    baseline_minutes: int = Field(default=60, ge=1)
+    """Time before the onset that counts as normal, less other incidents."""
 
 
 class ModelSettings(_Section):

@@ -27,8 +27,8 @@ from ingest.sources.port import Rebalanced, Source
 
 log = structlog.get_logger(__name__)
 
-Announce = Callable[[IncidentChange], Sequence[OutboxEntry]]
-"""Turns a change into the messages it calls for."""
+Announce = Callable[[Sequence[IncidentChange]], Sequence[OutboxEntry]]
+"""Turns changes into the messages they call for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,7 +187,7 @@ class Stream:
             incidents=tuple(newest.values()),
             anomalies=tuple(outcome.anomalies),
             telemetry=tuple(outcome.telemetry),
-            outbox=tuple(entry for change in outcome.changes for entry in self._announce(change)),
+            outbox=tuple(self._announce(outcome.changes)),
             due=tuple(outcome.due),
         )
 

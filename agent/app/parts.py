@@ -110,9 +110,9 @@ def topics(settings: Settings) -> dict[str, TopicDefaults]:
 def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     """Return a maker of fresh pipelines; each has its own state."""
     decode = Decode(topics(settings))
+    environments = {"default", *(topic.environment for topic in settings.kafka.topics)}
 
     def build() -> Pipeline:
-        incidents = settings.incidents
         return Pipeline(
             decode=decode,
             redactor=Redactor(key),
@@ -123,15 +123,8 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
                 idle=settings.windows.idle * SECOND,
             ),
             suite=Suite(),
-            correlator=Correlator(
-                join_within=incidents.join_within * SECOND,
-                open_within=incidents.open_within * SECOND,
-                resolve_after=incidents.resolve_after * SECOND,
-                reopen_within=incidents.reopen_within * SECOND,
-                first_due=incidents.first_analysis_after * SECOND,
-                due_every=incidents.analysis_every * SECOND,
-            ),
-            topology=Topology(edges=settings.edges),
+            correlator=Correlator(),
+            topology=Topology(dict.fromkeys(environments, settings.edges)),
             minutes=Minutes(),
         )
 

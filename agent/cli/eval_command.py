@@ -63,7 +63,7 @@ def rca(data: Path, json_path: str | None, system: str, predictions: Path | None
     except cases.DataError as error:
         raise click.ClickException(str(error)) from error
     if json_path != "-":
-        show("Root cause", figures, Console())
+        show("Root cause", figures, Console(soft_wrap=True))
     if json_path:
         write_json(figures, json_path)
 
@@ -84,6 +84,6 @@ def incidents(data: Path, json_path: str | None, system: str) -> None:
     except cases.DataError as error:
         raise click.ClickException(str(error)) from error
     if json_path != "-":
-        show("Incidents", figures, Console())
+        show("Incidents", figures, Console(soft_wrap=True))
     if json_path:
         write_json(figures, json_path)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from rich.box import SIMPLE
 from rich.table import Table
 
 from agent.evaluate.figures import Figures
@@ -17,10 +18,10 @@ def show(title: str, figures: Figures, console: Console) -> None:
     for group, values in figures.items():
         shapes.setdefault(tuple(values), []).append(group)
     for names, groups in shapes.items():
-        table = Table(title=title, title_justify="left")
-        table.add_column("")
+        table = Table(title=title, title_justify="left", box=SIMPLE)
+        table.add_column("", no_wrap=True)
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for group in groups:
             table.add_row(group, *(number(figures[group][name]) for name in names))
         console.print(table)
