@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.testbed.faults import Fault
-from tests.testbed.processes import Child, ProcessError, start_python
+from tests.testbed.processes import Child, ProcessError, start
 from tests.testbed.services.telemetry import TOPICS
 
-SIGNALS = ("logs", "metrics", "spans")
+SIGNALS = ("logs", "metrics", "spans", "changes")
+READY_S = 60.0
 CLEAN_BASELINE = "just before the incident"
 QUIET_BASELINE = "nothing was wrong"
 
@@ -39,18 +42,21 @@ def stamp(when: datetime) -> str:
 
 
 def start_recorder(bootstrap: str, case: Path, console: Path) -> Child:
-    """Start `faultline record` on the shop's topics, writing to the folder `case`."""
+    """Start `faultline record` on the shop's topics and return once it reads. Raises ProcessError."""
+    faultline = str(Path(sys.executable).with_name("faultline"))
     topics = [part for topic in TOPICS for part in ("--topic", topic)]
-    return start_python(
+    recorder = start(
         "recorder",
-        "agent.cli",
-        "record",
-        str(case),
-        "--bootstrap",
-        bootstrap,
-        *topics,
+        [faultline, "record", "--bootstrap", bootstrap, "--out", str(case.resolve()), *topics],
         console=console,
     )
+    deadline = time.monotonic() + READY_S
+    while not recorder.tail().startswith("recording") and "\nrecording" not in recorder.tail():
+        recorder.require()
+        if time.monotonic() > deadline:
+            raise ProcessError(f"the recorder does not read after {READY_S:g}s:\n{recorder.tail()}")
+        time.sleep(0.5)
+    return recorder
 
 
 def stop_recorder(recorder: Child, case: Path) -> None:

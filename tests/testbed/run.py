@@ -70,7 +70,7 @@ def run(fault: Fault, dataset: Path, plan: Plan, say: Say) -> Path:
         )
         stack.callback(_stop, shop, say)
         times = _operate(fault, shop, broker.bootstrap, case, scratch, plan, say)
-    notes = [f"{plan.rate:g} requests/s on average; {plan.traces:.0%} of traces are kept.", fault.summary]
+    notes = [f"{plan.rate:g} requests/s on average; {plan.traces:.0%} of traces are kept."]
     finish_case(case, fault, times, notes=notes)
     write_truth(dataset, case.name, fault)
     return case
