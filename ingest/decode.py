@@ -19,6 +19,7 @@ from ingest.record import Nanos, Record
 
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
 _OTLP_START = re.compile(rb"\n(?:[\x80-\xff]{0,4}[\x00-\x7f](?:[\n\x12]|\Z)|[\x80-\xff]{1,4}\Z|\Z)")
+"""Tag 1, a length, and tag 1 or 2 of what is inside: how every OTLP request begins, whole or cut."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOSTLY = 0.1
 """Share of characters that are not UTF-8 up to which bytes still count as text."""
@@ -77,14 +78,9 @@ def decode_auto(value: bytes, batch: Batch) -> None:
     if _JSON_START.match(value):
         _json_decoder(value)(value, batch)
         return
-    if not value.startswith(b"\n") or not _OTLP_START.match(value):
-        _decode_text(value, batch)
-        return
-    try:
+    if _OTLP_START.match(value):
         otlp.decode_any(value, batch)
-    except DecodeError:
-        if _CONTROL.search(value) or not value.strip():
-            raise
+    else:
         _decode_text(value, batch)
 
 

@@ -7,9 +7,10 @@ item never takes its batch along. What a limit shortens is counted by reason, ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ingest.events import Decoded, DecodeError, Event, Labels, Reject, RejectReason, TopicDefaults
+from ingest.events import Decoded, DecodeError, Event, Labels, Reject, RejectReason, Resource, TopicDefaults
+from ingest.identity import identify
 from ingest.record import SECOND, Nanos, Origin, Record
 
 MAX_RECORD = 4 * 1024 * 1024
@@ -39,21 +40,38 @@ class Batch:
         self.cuts: Counter[str] = Counter()
 
     def valid_time(self, time: Nanos) -> Nanos:
-        """Return `time` unchanged; `DecodeError` when it is missing (0), before 2000 or over 1 h ahead."""
+        """Return `time` unchanged; `DecodeError` when it is before 2000 or over 1 h ahead."""
         if OLDEST <= time <= self.latest:
             return time
-        if time == 0:
-            raise DecodeError(RejectReason.TIME_MISSING, "the item has no time")
         side = "before 2000-01-01" if time < OLDEST else "more than 1 h ahead of now"
         raise DecodeError(RejectReason.TIME_INVALID, f"the item's time is {side}; check the sender's clock")
+
+    def stamped(self, time: Nanos) -> Nanos:
+        """Return a valid time where 0 stands for none; `DecodeError` when it is missing or not valid."""
+        if time == 0:
+            raise DecodeError(RejectReason.TIME_MISSING, "the item has no time")
+        return self.valid_time(time)
 
     def text(self, value: str) -> str:
         """Return `value`, cut to `MAX_FIELD` bytes."""
         return self._cut(value, MAX_FIELD, "field") if len(value) > MAX_FIELD // 4 else value
 
     def name(self, value: str) -> str:
-        """Return a metric, span or operation name, cut to `MAX_LABEL` bytes."""
+        """Return the name of a metric, span, service or the like, cut to `MAX_LABEL` bytes."""
         return self._cut(value, MAX_LABEL, "name") if len(value) > MAX_LABEL // 4 else value
+
+    def resource(self, attributes: Mapping[str, object]) -> tuple[Resource, tuple[str, ...]]:
+        """Return whose telemetry these attributes describe, and the names that were read for it."""
+        found, used = identify(attributes, self.defaults)
+        texts = (found.environment, found.service, found.instance or "", found.node or "")
+        if max(map(len, texts)) > MAX_LABEL // 4:
+            found = Resource(
+                environment=self.name(found.environment),
+                service=self.name(found.service),
+                instance=None if found.instance is None else self.name(found.instance),
+                node=None if found.node is None else self.name(found.node),
+            )
+        return found, used
 
     def labels(self, pairs: Iterable[tuple[str, str]]) -> Labels:
         """Return the pairs sorted by name, at most `MAX_LABELS` of them, each within `MAX_LABEL` bytes."""

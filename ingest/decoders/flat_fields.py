@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingest.decoders.batch import Batch
 from ingest.decoders.json_text import to_text
 from ingest.decoders.times import parse_time
-from ingest.events import DecodeError, RejectReason, Resource, TopicDefaults
-from ingest.identity import SERVICE, identify
+from ingest.events import DecodeError, RejectReason, Resource
+from ingest.identity import SERVICE
 from ingest.record import Nanos
 
 TIME = (
@@ -32,6 +33,7 @@ NUMBER = ("severity_number", "severityNumber")
 TRACE_ID = ("trace_id", "traceId", "trace.id", "traceID", "traceid", "TraceId", "dd.trace_id")
 SPAN_ID = ("span_id", "spanId", "span.id", "spanID", "spanid", "SpanId", "dd.span_id")
 PARENT_ID = ("parent_span_id", "parentSpanId", "parent.id", "parent_id", "parentId")
+MAX_ID = 64
 CONTAINERS = frozenset({"attributes", "labels", "tags", "fields"})
 _RESOURCES = ("resource.attributes.", "resource.")
 _DEPTH = 8
@@ -72,11 +74,11 @@ class Fields:
             )
         return time
 
-    def take_resource(self, defaults: TopicDefaults) -> Resource:
+    def take_resource(self, batch: Batch) -> Resource:
         """Return whose telemetry this is; containers are asked only where the object names no service."""
         named = any(isinstance(self.top.get(name), str) for name in SERVICE[:3])
         known: Mapping[str, Any] = self.top if named or not self.extras else {**self.extras, **self.top}
-        resource, names = identify(known, defaults)
+        resource, names = batch.resource(known)
         self.used.update(names)
         return resource
 
@@ -88,6 +90,12 @@ class Fields:
         for name, value in self.top.items():
             if value is not None and name not in self.used and name not in self.extras:
                 yield name, scalar_text(value)
+
+
+def known_id(text: str | None) -> str | None:
+    """Return a trace or span id in lower case; None when it is empty, all zero or too long to be one."""
+    known = text.strip().lower() if text and len(text) <= MAX_ID else ""
+    return known if known.strip("0-") else None
 
 
 def scalar_text(value: Any) -> str:

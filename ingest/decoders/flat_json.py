@@ -13,7 +13,7 @@ from typing import Any
 from ingest.decoders import flat_fields as names
 from ingest.decoders import severity
 from ingest.decoders.batch import Batch
-from ingest.decoders.flat_fields import Fields, read_fields, scalar_text
+from ingest.decoders.flat_fields import Fields, known_id, read_fields, scalar_text
 from ingest.decoders.flat_spans import is_span, read_span
 from ingest.decoders.json_text import parse_json
 from ingest.decoders.log_fields import sequence_key, with_exception
@@ -118,14 +118,14 @@ def _number(value: Any) -> float | None:
 def _time(fields: Fields, batch: Batch) -> Nanos:
     configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
     time = fields.take_time((*configured, *names.TIME))
-    return batch.valid_time(batch.received if time is None else time)
+    return batch.stamped(batch.received) if time is None else batch.valid_time(time)
 
 
 def _change(fields: Fields, batch: Batch) -> ChangeEvent:
     time = _time(fields, batch)
     kind = fields.take(name for name in _CHANGE if isinstance(fields.top.get(name), str))
     title = fields.take_text(_TITLE) or str(kind)
-    resource = fields.take_resource(batch.defaults)
+    resource = fields.take_resource(batch)
     return ChangeEvent(
         origin=batch.origin,
         resource=resource,
@@ -146,7 +146,7 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
     if kind is not None:
         fields.take(_METRIC_KIND)
     unit = fields.take_text(("unit",)) or ""
-    resource = fields.take_resource(batch.defaults)
+    resource = fields.take_resource(batch)
     # Numbers beside the value are other measurements, not labels: they would make a series of every sample.
     labels = [
         pair
@@ -175,7 +175,7 @@ def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
         number = _severity(shown) or severity.from_line(body)
     trace_id = known_id(fields.take_text(names.TRACE_ID))
     span_id = known_id(fields.take_text(names.SPAN_ID))
-    resource = fields.take_resource(batch.defaults)
+    resource = fields.take_resource(batch)
     attributes = dict(fields.rest())
     return LogEvent(
         origin=batch.origin,
@@ -197,7 +197,9 @@ def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
         inner = next((item[name] for name in names.BODY if isinstance(item.get(name), dict)), None)
         if inner is not None:
             return scalar_text(inner)
-        if any(item.get(name) == "" for name in names.BODY):
+        blank = next((name for name in names.BODY if fields.top.get(name) == ""), None)
+        if blank is not None:
+            fields.used.add(blank)
             return ""
         if not has_level:
             raise DecodeError(RejectReason.MALFORMED, "no field holds a log text, a metric value or a span")
@@ -209,9 +211,3 @@ def _severity(level: Any) -> int:
     if isinstance(level, str):
         return severity.from_name(level)
     return severity.from_number(level) if isinstance(level, int | float) else 0
-
-
-def known_id(text: str | None) -> str | None:
-    """Return an id in lower case, None for the empty or all-zero one."""
-    known = text.strip().lower() if text else ""
-    return known if known.strip("0-") else None

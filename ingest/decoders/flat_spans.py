@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.decoders import flat_fields as names
 from ingest.decoders.batch import Batch
-from ingest.decoders.flat_fields import Fields, scalar_text
+from ingest.decoders.flat_fields import Fields, known_id, scalar_text
 from ingest.decoders.otlp_traces import KEPT, KINDS, peer_of, span_times
 from ingest.events import DecodeError, RejectReason, SpanEvent, SpanKind
 from ingest.record import Nanos
@@ -42,13 +42,14 @@ def is_span(top: dict[str, Any]) -> bool:
 
 def read_span(fields: Fields, batch: Batch) -> SpanEvent:
     """Return the span; `DecodeError` when an id is empty or a time is not valid."""
-    trace_id, span_id = _id(fields, names.TRACE_ID), _id(fields, names.SPAN_ID)
+    trace_id, span_id = known_id(fields.take_text(names.TRACE_ID)), known_id(fields.take_text(names.SPAN_ID))
     if trace_id is None or span_id is None:
         raise DecodeError(RejectReason.MALFORMED, "the span has no trace id or no span id")
     first = fields.take_time(_START)
     last = fields.take_time(_END)
-    start = first or 0
-    start, end = span_times(start, start + _duration(fields) if last is None else last, batch)
+    if first is None:
+        raise DecodeError(RejectReason.TIME_MISSING, "the span has no start")
+    start, end = span_times(first, first + _duration(fields) if last is None else last, batch)
     kind = _kind(fields.take(("kind", "span.kind", "span_kind", "spanKind")))
     name = fields.take_text(_NAME) or ""
     known = {**fields.extras, **fields.top}
@@ -56,10 +57,10 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
     named = known.get("peer") or known.get("peer.service")
     return SpanEvent(
         origin=batch.origin,
-        resource=fields.take_resource(batch.defaults),
+        resource=fields.take_resource(batch),
         trace_id=trace_id,
         span_id=span_id,
-        parent_span_id=_id(fields, names.PARENT_ID),
+        parent_span_id=known_id(fields.take_text(names.PARENT_ID)),
         name=batch.name(name),
         start=start,
         end=end,
@@ -68,11 +69,6 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
         peer=named if isinstance(named, str) else peer_of(kind, attributes),
         attributes=batch.labels(attributes.items()),
     )
-
-
-def _id(fields: Fields, keys: tuple[str, ...]) -> str | None:
-    text = (fields.take_text(keys) or "").strip().lower()
-    return text if text.strip("0-") else None
 
 
 def _duration(fields: Fields) -> Nanos:

@@ -80,8 +80,8 @@ def _lists(parent: Any, *names: str) -> list[Any]:
 
 
 def _message(item: Any, message: Any) -> Any:
-    if not isinstance(item, dict):
-        raise DecodeError(RejectReason.MALFORMED, "an item is not an object")
+    if not isinstance(item, dict) or not isinstance(item.get("body") or {}, dict):
+        raise DecodeError(RejectReason.MALFORMED, "an item or its body is not an object")
     fields = {name: field for name, field in item.items() if name not in _UNREAD}
     for name in _IDS:
         if fields.get(name):

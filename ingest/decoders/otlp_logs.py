@@ -25,7 +25,7 @@ def read_logs(request: Any, batch: Batch) -> None:
 
 def read_log(item: Any, resource: Resource, version: str | None, batch: Batch) -> LogEvent:
     """Return one LogRecord as an event; a missing time is the observed, else the broker's."""
-    time = batch.valid_time(item.time_unix_nano or item.observed_time_unix_nano or batch.received)
+    time = batch.stamped(item.time_unix_nano or item.observed_time_unix_nano or batch.received)
     attributes = attribute_map(item.attributes)
     if version is not None:
         attributes.setdefault("service.version", version)

@@ -40,7 +40,7 @@ def read_metric(metric: Any, resource: Resource, batch: Batch) -> None:
         if point.flags & _NO_RECORDED_VALUE:
             continue
         try:
-            time = batch.valid_time(point.time_unix_nano)
+            time = batch.stamped(point.time_unix_nano)
             labels = attribute_map(point.attributes)
             for suffix, value, unit, its_kind, extra in _values(form, point, metric.unit, kind):
                 batch.events.append(

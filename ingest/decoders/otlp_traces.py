@@ -49,7 +49,9 @@ def read_span(item: Any, resource: Resource, version: str | None, batch: Batch) 
     trace_id, span_id = hex_id(item.trace_id), hex_id(item.span_id)
     if trace_id is None or span_id is None:
         raise DecodeError(RejectReason.MALFORMED, "the span has no trace id or no span id")
-    start, end = span_times(item.start_time_unix_nano, item.end_time_unix_nano, batch)
+    start, end = span_times(
+        batch.stamped(item.start_time_unix_nano), batch.stamped(item.end_time_unix_nano), batch
+    )
     attributes = attribute_map(item.attributes)
     for event in item.events:
         if event.name == "exception":

@@ -10,7 +10,6 @@ import orjson
 
 from ingest.decoders.batch import Batch
 from ingest.events import Resource
-from ingest.identity import resolve
 
 AnyValue = Any
 """`opentelemetry.proto.common.v1.AnyValue`; protobuf's generated classes carry no types here."""
@@ -55,9 +54,9 @@ def attribute_map(attributes: Iterable[Any]) -> dict[str, str]:
 def read_resource(message: Any, batch: Batch) -> tuple[Resource, str | None]:
     """Return whose telemetry a ResourceLogs, -Metrics or -Spans holds, and the version it runs."""
     attributes = attribute_map(message.resource.attributes)
-    return resolve(attributes, batch.defaults), attributes.get("service.version") or None
+    return batch.resource(attributes)[0], attributes.get("service.version") or None
 
 
 def hex_id(raw: bytes) -> str | None:
-    """Return a trace or span id in hex, None where it is absent or all zero."""
-    return raw.hex() if raw.strip(b"\0") else None
+    """Return a trace or span id in hex, None where it is absent, all zero or too long to be one."""
+    return raw.hex() if len(raw) <= 16 and raw.strip(b"\0") else None

@@ -11,7 +11,6 @@ from ingest.decoders import severity
 from ingest.decoders.batch import OLDEST, Batch
 from ingest.decoders.times import leading_time
 from ingest.events import DecodeError, LogEvent, RejectReason
-from ingest.identity import resolve
 from ingest.record import SECOND, Nanos
 
 _CRI = re.compile(r"(?:stdout|stderr) [FP] ")
@@ -42,8 +41,8 @@ def read_text(text: str, batch: Batch, stated: Nanos | None = None) -> LogEvent:
     body = batch.text(text)
     return LogEvent(
         origin=batch.origin,
-        resource=resolve({}, batch.defaults),
-        time=batch.valid_time(batch.received if time is None else time),
+        resource=batch.resource({})[0],
+        time=batch.stamped(batch.received) if time is None else time,
         body=body,
         severity_number=severity.from_line(body),
     )

@@ -45,13 +45,19 @@ _KEY_TEXT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 def find_tokens(text: str) -> Iterator[Span]:
     """Yield every secret in `text` that its own shape gives away."""
     for kind, hints, pattern in _SHAPES:
-        if any(hint in text for hint in hints):
-            for match in pattern.finditer(text):
-                yield Span(match.start(), match.end(), kind, rank=3)
-                if kind == "aws_key":
-                    yield from _aws_secrets(text, match.end())
+        for hint in hints:
+            if hint in text:
+                yield from _shaped(text, kind, pattern)
+                break
     if "-----" in text:
         yield from _private_keys(text)
+
+
+def _shaped(text: str, kind: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+    for match in pattern.finditer(text):
+        yield Span(match.start(), match.end(), kind, rank=3)
+        if kind == "aws_key":
+            yield from _aws_secrets(text, match.end())
 
 
 def _aws_secrets(text: str, after: int) -> Iterator[Span]:

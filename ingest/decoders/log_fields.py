@@ -1,0 +1,30 @@
+"""Used by the OTLP and flat JSON log decoders: what orders lines, and exceptions told in attributes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_SESSION = ("session.id", "session_id", "sessionId")
+_THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
+
+
+def sequence_key(attributes: Mapping[str, str], instance: str | None) -> str | None:
+    """Return what orders lines without a trace: the session, else the thread of this instance."""
+    for name in _SESSION:
+        if attributes.get(name):
+            return attributes[name]
+    for name in _THREAD:
+        if attributes.get(name):
+            return f"{instance or ''}/{attributes[name]}"
+    return None
+
+
+def with_exception(body: str, attributes: Mapping[str, str]) -> str:
+    """Return the body with `type: message` of the exception attributes below it, unless it says them."""
+    name, message = attributes.get("exception.type", ""), attributes.get("exception.message", "")
+    if not name and not message:
+        return body
+    told = f"{name}: {message}" if name and message else name or message
+    if told in body:
+        return body
+    return f"{body}\n{told}" if body else told
