@@ -8,18 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from agent.analysis import Analysis, Incident, IncidentChange
 from agent.deliver.decide import Analysed, ChannelPolicy, News, decide
 from agent.deliver.notification import Notification, NotificationError, Suppressed, decode, to_entry
-from agent.store.port import OutboxEntry, OutboxStore
+from agent.store.port import OutboxEntry
+
+
+class History(Protocol):
+    """What the announcer asks of the store."""
+
+    def queued(self, incident_id: str, channel: str) -> tuple[OutboxEntry, ...]:
+        """Return all that was put out about an incident on a channel, oldest first."""
+        ...
 
 
 class Announcer:
     """Asks `decide` for every channel. `counts` holds (channel, reason) for `/metrics`, silences too."""
 
-    def __init__(self, outbox: OutboxStore, policies: Sequence[ChannelPolicy]) -> None:
-        self._outbox = outbox
+    def __init__(self, history: History, policies: Sequence[ChannelPolicy]) -> None:
+        self._history = history
         self._policies = tuple(policies)
         self.counts: Counter[tuple[str, str]] = Counter()
 
@@ -50,7 +59,7 @@ class Announcer:
         if policy.every:
             return []
         said = []
-        for entry in self._outbox.queued(incident_id, channel):
+        for entry in self._history.queued(incident_id, channel):
             try:
                 said.append(decode(entry.payload))
             except NotificationError:

@@ -237,7 +237,8 @@ def _line(line: Line) -> shapes.LineView:
 
 
 def _plain(view: object) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(view)
+    # Through JSON, so that the result is what a consumer decodes: lists and not tuples, plain strings.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(view))
     return plain
 
 

@@ -10,7 +10,15 @@ from typing import TypeVar
 import pytest
 
 from agent.analysis import IncidentState, Severity, Stage
-from agent.store.port import CursorError, DeliveryState, FencedError, IncidentQuery, Store, StoreError
+from agent.store.port import (
+    CursorError,
+    DeliveryState,
+    FencedError,
+    IncidentQuery,
+    Store,
+    StoreError,
+    TelemetryRow,
+)
 from agent.store.retention import DAY, HOUR
 from agent.store.sql import SqlStore
 from ingest.record import SECOND
@@ -154,11 +162,13 @@ def test_text_that_databases_refuse_is_replaced_not_refused(store: SqlStore) -> 
             offsets=(("t\x00", 0, 1),),
             incidents=(odd,),
             anomalies=((odd.id, found),),
-            telemetry=(row, telemetry_row("x\ud800"), telemetry_row("y").__class__(
-                environment="prod", service="y", minute=T0, windows=(bad,)
-            )),
+            telemetry=(
+                row,
+                telemetry_row("x\ud800"),
+                TelemetryRow(environment="prod", service="y", minute=T0, windows=(bad,)),
+            ),
         )
-    )  # fmt: skip
+    )
     page = store.incidents(IncidentQuery(service="ca\x00rt", environment="pr\x00od"))
     assert [item.services for item in page.incidents] == [("ca\ufffdrt", "pay\ufffd")]
     assert store.anomalies(odd.id)[0].score > 1e308
@@ -386,9 +396,7 @@ def test_retention_keeps_what_incidents_refer_to(store: SqlStore) -> None:
     old = incident(state=IncidentState.RESOLVED, resolved_at=T0 + HOUR, onset=T0)
     minutes = [T0 - 2 * HOUR, T0 - HOUR + 60 * SECOND, T0 + HOUR, T0 + 2 * HOUR, T0 + 3 * DAY]
     rows = tuple(telemetry_row(minute=minute) for minute in minutes)
-    other = telemetry_row("mail", T0).__class__(
-        environment="stage", service="mail", minute=T0, windows=(window("mail"),)
-    )
+    other = TelemetryRow(environment="stage", service="mail", minute=T0, windows=(window("mail"),))
     loose = ("", anomaly("loose"))
     epoch = store.take_over("stream").epoch
     whole = checkpoint(epoch, incidents=(old,), telemetry=(*rows, other), anomalies=(loose,))

@@ -22,6 +22,7 @@ from agent.analysis import (
     TimelineEntry,
     Verdict,
 )
+from agent.deliver.notification import Kind, Notification, Reason
 from agent.store.port import Checkpoint, OutboxEntry, TelemetryRow
 from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit, anomaly_id, evidence_id
 from ingest.record import SECOND, Nanos, Origin
@@ -207,3 +208,17 @@ def checkpoint(epoch: int, **fields: object) -> Checkpoint:
         "due": (),
     }
     return Checkpoint(**{**known, **fields})  # type: ignore[arg-type]
+
+
+def notification(**fields: object) -> Notification:
+    """Return a notification of `analysis()` for channel `kafka`; `fields` override."""
+    known: dict[str, object] = {
+        "delivery_id": "dl_1",
+        "channel": "kafka",
+        "kind": Kind.ANALYZED,
+        "reason": Reason.ANALYSIS_EXPLAINED,
+        "at": T0 + 35 * SECOND,
+        "incident": incident(),
+        "analysis": analysis(),
+    }
+    return Notification(**{**known, **fields})  # type: ignore[arg-type]
