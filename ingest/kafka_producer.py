@@ -141,7 +141,8 @@ class Producer:
     def _start_over(self, producer: KafkaProducer) -> None:
         """Drop a producer that failed: a refusal by the broker ends an idempotent producer for good."""
         with self._lock:
-            if self._producer is not producer:
+            others = self._producer is not producer
+            if others:
                 return
             self._producer = None
             clients, self._clients = self._clients, []

@@ -100,7 +100,7 @@ def command(
         client=settings,
         wire=wire,
         key=key,
-        stopped=_stopper(duration),
+        duration=duration,
         case={"id": case_id or out.resolve().name, "system": system, "incident": incident, "notes": notes},
     )
 
@@ -113,7 +113,7 @@ def _record(
     client: dict[str, Any],
     wire: str,
     key: bytes,
-    stopped: Callable[[], bool],
+    duration: float | None,
     case: dict[str, Any],
 ) -> None:
     from ingest.decode import Decode
@@ -145,7 +145,7 @@ def _record(
                 writer=writer,
                 clock=time.time_ns,
             )
-            counts = recorder.run(stopped, _Progress())
+            counts = recorder.run(_stopper(duration), _Progress())
             click.echo(err=True)
             if not counts.events:
                 raise click.ClickException(_nothing(counts.records, counts.partitions, topics))

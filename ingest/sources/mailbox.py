@@ -35,9 +35,8 @@ class Mailbox:
         """Events that wait."""
         return self._weight
 
-    @property
     def settled(self) -> bool:
-        """True when every revocation was taken and the stream has come back since."""
+        """Say whether every revocation was taken and the stream has come back since."""
         with self._changed:
             return not self._unsettled and not any(_is_revocation(item) for item in self._items)
 

@@ -71,7 +71,7 @@ class Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         log.info("kafka.revoked", partitions=sorted(f"{topic}/{number}" for topic, number in parts))
         if not self._handover.gone(parts, lost=False):
             return
-        if not await self._until(lambda: self._handover.mailbox.settled):
+        if not await self._until(self._handover.mailbox.settled):
             log.warning("kafka.revoke_timeout", waited_s=self._timeout_s, next="its next owner repeats work")
         await self._commit()
         self._handover.release(parts)
