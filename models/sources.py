@@ -70,7 +70,7 @@ class HubSource:
                 partial.unlink()
                 raise SourceFailedError(f"it sent more than the {size} bytes expected")
             return
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with client.stream("GET", url, headers=headers) as response:
             if response.status_code == _RANGE_IMPOSSIBLE:
                 partial.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def _starts_at(response: httpx.Response, offset: int) -> bool:
 
 
 def _copy(response: httpx.Response, stream: IO[bytes], wanted: int, advance: Advance) -> None:
-    for chunk in response.iter_bytes(CHUNK_BYTES):
+    for chunk in response.iter_raw():  # as it arrives: a fixed chunk size would lose what a break cut
         if len(chunk) > wanted:
             raise SourceFailedError("it sent more bytes than the file has")
         stream.write(chunk)

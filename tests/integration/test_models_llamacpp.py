@@ -73,7 +73,7 @@ def long_request(seconds: float = 120.0) -> ChatRequest:
     return ChatRequest(
         messages=(Message(role="user", content="Count."),),
         schema='{"type": "array", "items": {"type": "integer"}, "minItems": 400, "maxItems": 400}',
-        max_tokens=900,
+        max_tokens=300,
         seconds=seconds,
     )
 
