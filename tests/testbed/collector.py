@@ -157,6 +157,9 @@ class Tail:
         *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
         return [line.decode("utf-8", "replace") for line in whole if line.strip()]
 
+    def close(self) -> None:
+        self._file.close()
+
 
 def ship(tail: Tail, telemetry: Telemetry) -> None:
     """Send what the log file has gained."""
@@ -184,7 +187,8 @@ def main() -> None:
     while not stop.wait(POLL_S):
         for tail, telemetry in shipped:
             ship(tail, telemetry)
-    for _, telemetry in shipped:
+    for tail, telemetry in shipped:
+        tail.close()
         telemetry.close()
 
 
