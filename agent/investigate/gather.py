@@ -37,6 +37,7 @@ class Gather:
             findings=packed(gather_findings(sides)),
             edges=packed(sorted({*sides.edges(), *self.edges})),
             missing=list(sides.missing()),
+            services=list(sides.services()),
         )
 
     def sides(self, request: Request) -> Sides:

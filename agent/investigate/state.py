@@ -70,6 +70,7 @@ class State(TypedDict, total=False):
     findings: list[dict[str, Any]]  # gather
     edges: list[list[str]]  # gather
     missing: list[str]  # gather
+    services: list[str]  # gather
     ranking: dict[str, Any]  # rank
     offered: list[dict[str, Any]]  # retrieve
     degraded: list[str]  # any node adds

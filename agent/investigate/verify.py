@@ -35,7 +35,7 @@ class Verify:
         reply = unpacked(state["reply"], ModelReply)
         ranking = ranking_of(state)
         evidence = {item.id: item for item in ranking.evidence}
-        services = {suspect.service for suspect in ranking.suspects}
+        services = state["services"]
         kept: list[Claim] = []
         dropped: list[str] = []
         for text, cited in reply.claims:

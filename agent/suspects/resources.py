@@ -38,7 +38,8 @@ def _family(name: str, pattern: str, mechanism: Mechanism, weight: float, *, fal
     )
 
 
-SHARED = re.compile(r"^(node|host|machine|system)[^a-z]*[A-Z_.]", re.ASCII)
+SHARED = re.compile(r"^(?:[Nn]ode|[Hh]ost|[Mm]achine|[Ss]ystem)(?=[A-Z_.])")
+"""Metrics of the machine below: `NodeCpuUsageRate`, `node_load1`, `system.cpu.load`."""
 FAMILIES = (
     _family("success", r"success|availab", Mechanism.DEPENDENCY, 0.3, falls=True),
     _family("latency", r"latenc|duration|response.?time|_p\d\d", Mechanism.UNKNOWN, 0.15),
