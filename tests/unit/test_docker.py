@@ -52,11 +52,16 @@ def _ignored(path: str) -> bool:
     return ignored
 
 
+def _tool(name: str) -> str:
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    assert found, f"{name} is missing: install the development requirements again (make test does)"
+    return found
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_hadolint_finds_nothing(dockerfile: Path) -> None:
     """Hadolint, from the locked development tools, has no complaint of any level."""
-    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
-    assert hadolint, "hadolint is missing: install the development requirements again (make test does)"
+    hadolint = _tool("hadolint")
     run = subprocess.run(
         [hadolint, "--no-color", str(dockerfile)], capture_output=True, text=True, check=False
     )
@@ -108,6 +113,18 @@ def test_every_package_of_the_wheel_is_copied() -> None:
     for dockerfile in DOCKERFILES:
         copied = {rest.split()[0] for name, rest in _instructions(dockerfile) if name == "COPY"}
         assert {package.strip(' "') for package in packages[1].split(",")} | {"runbooks"} <= copied
+
+
+def test_compose_follows_the_compose_specification() -> None:
+    """The published schema, as check-jsonschema carries it, accepts the file."""
+    command = [
+        _tool("check-jsonschema"),
+        "--builtin-schema",
+        "vendor.compose-spec",
+        str(DOCKER / "compose.yaml"),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_compose_services_are_complete() -> None:
