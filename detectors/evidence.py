@@ -154,8 +154,8 @@ def series_evidence(
         EvidenceKind.METRIC,
         str(series.key),
         f"{series.key.name} of {series.key.instance or summary.service} {verb} from "
-        f"{number(expected)}{shown} to {number(observed)}{shown}, {number(score)} deviations from "
-        f"the last {known} samples.",
+        f"{number(expected)}{shown} to {number(observed)}{shown}, {number(score)} deviations off "
+        f"the {known} samples before.",
         label=str(series.key),
         score=score,
         expected=expected,

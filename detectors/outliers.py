@@ -3,11 +3,13 @@
 Each series has a PyOD MAD detector fitted to its recent history and fitted again as the history moves;
 new values are put on the fitted scale and scored by PyOD for all series of a service at once. PyOD's
 traps are kept out: constants get a scale of their own, values are finite, and its import (seconds)
-happens when the detector is constructed. A finding needs two windows in a row or a blatant value.
+happens when the detector is constructed. A finding needs two windows in a row; durations are compared
+by their logarithms, since they vary by factors.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +19,14 @@ from numpy.typing import NDArray
 
 from detectors.anomaly import Anomaly, Direction, Hit
 from detectors.evidence import Finding, anomaly, node_of, series_evidence, series_hit
-from detectors.series import SeriesState, smallest_scale, usual_peak, values_of, window_value
+from detectors.series import (
+    SeriesState,
+    comparable,
+    restored,
+    smallest_scale,
+    usual_peak,
+    window_value,
+)
 from detectors.state import freeze, thaw, touch
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import SERVICE_AGE, Warmup
@@ -26,7 +35,7 @@ from ingest.summary import SeriesWindow, WindowSummary
 
 NAME = "outliers"
 VERSION = "1"
-THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=8.0)
+THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=math.inf)
 """In PyOD's modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
 MAX_SERIES = 50_000
 MAX_SERVICES = 5_000
@@ -35,8 +44,6 @@ _FIRST_FIT = 10
 _MODIFIED = 0.6745
 """What PyOD multiplies with, so that normal noise has a deviation of 1."""
 _TYPICAL_PEAK = 3.0
-_ONE_SAMPLE = 1.9
-"""Highest multiple of the threshold that a single sample may reach."""
 
 SeriesId = tuple[str, str, str]
 """Environment, service, series."""
@@ -118,7 +125,7 @@ class Outliers:
             if state is None:
                 state = self._state.series[key] = SeriesState()
             self._state.dropped += touch(self._state.series, key, self._max_series)
-            values = values_of(state, window)
+            values = comparable(state, window)
             if values:
                 candidates.append(
                     _Candidate(window=window, state=state, value=window_value(values), values=values)
@@ -150,7 +157,7 @@ class Outliers:
         state.center = float(self._fitted.median_)
         state.scale = max(
             float(self._fitted.median_diff_),
-            smallest_scale(history, candidate.window.unit, candidate.window.kind),
+            smallest_scale(history, candidate.window),
             usual_peak(history, state.center) * _MODIFIED / _TYPICAL_PEAK,
         )
         state.fitted = state.seen
@@ -163,13 +170,8 @@ class Outliers:
         outside = size >= self._threshold.value
         self._learn(candidate, outside=outside and not learning)
         streak = state.streak = state.streak + 1 if outside else 0
-        hit = series_hit(candidate.window.key.name) if score > 0 else Hit.OTHER
-        lasting = streak >= self._threshold.consecutive
-        if not self._threshold.reached(size, streak) or (hit is Hit.OTHER and not lasting):
+        if not self._threshold.reached(size, streak):
             return ()
-        if not lasting:
-            # One sample, however blatant, opens nothing alone.
-            size = min(size, _ONE_SAMPLE * self._threshold.value)
         key = (summary.environment, summary.service, str(candidate.window.key))
         run = self._state.runs.extend(key, summary.start, summary.end)
         if self._state.runs.accepted(key, summary.end):
@@ -178,8 +180,8 @@ class Outliers:
         evidence = series_evidence(
             summary,
             candidate.window,
-            expected=state.center,
-            observed=candidate.value,
+            expected=restored(state.center, candidate.window),
+            observed=restored(candidate.value, candidate.window),
             score=size,
             known=len(state.history()),
         )
@@ -187,7 +189,7 @@ class Outliers:
             detector=NAME,
             subject=str(candidate.window.key),
             direction=Direction.UP if score > 0 else Direction.DOWN,
-            hit=hit,
+            hit=series_hit(candidate.window.key.name) if score > 0 else Hit.OTHER,
             score=size,
             threshold=self._threshold.value,
             reason=f"{candidate.window.key.name} of {summary.service} is outside its usual range.",

@@ -6,6 +6,7 @@ value a window once the ring is full, so that it spans minutes, not seconds.
 
 from __future__ import annotations
 
+import math
 import statistics
 import struct
 from dataclasses import dataclass, field
@@ -23,6 +24,12 @@ SAMPLES = 30
 """Samples until a series counts as known."""
 _WIDTH = 8
 _RELATIVE = 0.02
+_FACTOR = 0.1
+"""Ten percent longer or shorter is nothing."""
+_DURATIONS = {"s": 1.0, "seconds": 1.0, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
+"""Units of durations, in parts of a second."""
+_SHORTEST = 0.001
+"""Seconds; shorter durations are all alike."""
 _RATIO_UNITS = frozenset({"1", "ratio"})
 _PERCENT_UNITS = frozenset({"%", "percent"})
 
@@ -72,8 +79,25 @@ class SeriesState:
         self.held = None
 
 
-def values_of(state: SeriesState, window: SeriesWindow) -> list[float]:
-    """Return the window's comparable values: per-second rates of a counter, samples of all others."""
+def comparable(state: SeriesState, window: SeriesWindow) -> list[float]:
+    """Return the window's values as they are compared: rates of a counter, logarithms of durations."""
+    values = _values(state, window)
+    if _is_duration(window):
+        shortest = _SHORTEST * _DURATIONS[window.unit]
+        return [math.log(max(value, shortest)) for value in values]
+    return values
+
+
+def restored(value: float, window: SeriesWindow) -> float:
+    """Return a compared value in the unit of the series (per second for counters)."""
+    return math.exp(value) if _is_duration(window) else value
+
+
+def _is_duration(window: SeriesWindow) -> bool:
+    return window.unit in _DURATIONS and window.kind != MetricKind.CUMULATIVE
+
+
+def _values(state: SeriesState, window: SeriesWindow) -> list[float]:
     if window.kind != MetricKind.CUMULATIVE:
         state.time = window.samples[-1][0]
         return [value for _, value in window.samples]
@@ -92,18 +116,19 @@ def window_value(values: list[float]) -> float:
     return statistics.median(values)
 
 
-def smallest_scale(history: NDArray[np.float64], unit: str, kind: MetricKind) -> float:
+def smallest_scale(history: NDArray[np.float64], window: SeriesWindow) -> float:
     """Return the least deviation that means anything for a series of this level and unit.
 
     A constant has no spread of its own: two percent of its level, a percent point, or what counting
     noise would make of it.
     """
+    if _is_duration(window):
+        return _FACTOR
+    unit, kind = window.unit, window.kind
     level = float(np.max(np.abs(history)))
     floor = max(_RELATIVE * level, 1e-9)
     if unit in _PERCENT_UNITS:
         return max(floor, 1.0)
-    if unit == "s":
-        return max(floor, 0.001)
     whole = kind != MetricKind.CUMULATIVE and bool(np.all(history == np.floor(history)))
     if whole and unit not in _RATIO_UNITS:
         return max(floor, 1.0, 0.6745 * float(np.sqrt(np.median(np.abs(history)))))
