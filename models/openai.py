@@ -23,6 +23,11 @@ from models.unavailable import ModelUnavailable, UnavailableReason
 _NO_KEY = "none"
 """Local servers want no key, the client library insists on one."""
 
+_TOO_LONG = ("maximum context length", "available context size", "exceed_context_size")
+"""How vLLM and llama-server word it; OpenAI's own words langchain knows."""
+
+_LONGEST_MESSAGE = 300
+
 
 class OpenAiServerChat(ChatOpenAI):
     """`ChatOpenAI` that fails and cuts off like every other model here."""
@@ -45,11 +50,14 @@ class OpenAiServerChat(ChatOpenAI):
         except (openai.APIConnectionError, httpx.TransportError) as error:
             raise self._unavailable(UnavailableReason.UNREACHABLE, error) from error
         except openai.OpenAIError as error:
+            if any(words in str(error) for words in _TOO_LONG):
+                raise self._unavailable(UnavailableReason.PROMPT_TOO_LONG, error) from error
             raise self._unavailable(UnavailableReason.REFUSED, error) from error
 
     def _unavailable(self, reason: UnavailableReason, error: Exception) -> ModelUnavailable:
+        said = str(error)[:_LONGEST_MESSAGE]  # a server may quote the prompt
         return ModelUnavailable(
-            reason, f"{self.model_name} at {self.openai_api_base}: {error} Check its base URL, key and log."
+            reason, f"{self.model_name} at {self.openai_api_base}: {said} Check its base URL, key and log."
         )
 
 

@@ -58,7 +58,12 @@ def command() -> None:
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="Every model of the catalogue.")
-@click.option("--for", "purpose", type=click.Choice([*Purpose]), help="What the demo or the tests need.")
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice([each.value for each in Purpose]),
+    help="What the demo or the tests need.",
+)
 @click.option(
     "--from",
     "origin",
@@ -94,13 +99,14 @@ def list_models(home: Path | None) -> None:
     """Show the catalogue and what of it is here."""
     folder = home or models_home()
     table = Table(title=f"Models in {folder}", title_justify="left")
-    for column in ("name", "kind", "MB", "here", "for", "licence"):
-        table.add_column(column, overflow="fold")
+    table.add_column("name", no_wrap=True)
+    for column in ("kind", "MB", "here", "for", "licence"):
+        table.add_column(column)
     for entry in CATALOGUE:
         here = all(file_path(folder, entry, file).is_file() for file in entry.files)
         table.add_row(
-            entry.name + (" (default)" if entry.name == DEFAULT_CHAT_MODEL else ""),
-            entry.kind,
+            entry.name,
+            entry.kind + (", default" if entry.name == DEFAULT_CHAT_MODEL else ""),
             f"{entry.size / _MEGABYTE:,.0f}",
             "yes" if here else "no",
             ", ".join(entry.purposes),
@@ -161,13 +167,13 @@ def _bar_reporter(progress: Progress) -> Report:
 
     def report(step: PullProgress) -> None:
         if step.step is PullStep.WAITING:
-            progress.console.print(f"{step.model}: waiting for another pull")
+            progress.console.print(_line(step), markup=False)
             return
         key = (step.model, step.file)
         if key not in tasks:
             tasks[key] = progress.add_task(step.file, total=step.total)
         if step.step is PullStep.SOURCE_FAILED:
-            progress.console.print(f"{step.file}: {step.source}: {step.note}", markup=False)
+            progress.console.print(_line(step), markup=False)
         label = f"{step.file} ({step.source})" if step.source else step.file
         progress.update(tasks[key], completed=step.done, description=label)  # type: ignore[arg-type]
 
@@ -183,12 +189,21 @@ def _line_reporter(write: Callable[[str], None]) -> Report:
         if key in said:
             return
         said.add(key)
-        if step.step is PullStep.FETCHING:
-            write(f"{step.file}: {step.source} {step.done / _MEGABYTE:,.0f}/{step.total / _MEGABYTE:,.0f} MB")
-        else:
-            write(
-                f"{step.file or step.model}: {step.step}{f' ({step.source})' if step.source else ''}"
-                f"{f': {step.note}' if step.note else ''}"
-            )
+        write(_line(step))
 
     return report
+
+
+def _line(step: PullProgress) -> str:
+    match step.step:
+        case PullStep.WAITING:
+            return f"{step.model}: waiting for another pull"
+        case PullStep.FETCHING:
+            done, total = step.done / _MEGABYTE, step.total / _MEGABYTE
+            return f"{step.file}: {done:,.1f} of {total:,.1f} MB from {step.source}"
+        case PullStep.SOURCE_FAILED:
+            return f"{step.file}: not from {step.source}: {step.note}"
+        case PullStep.CHECKING:
+            return f"{step.file}: checking its sha256"
+        case PullStep.READY:
+            return f"{step.file}: ready"
