@@ -122,7 +122,7 @@ def _one(draw: st.DrawFn) -> Any:
         return lambda n: point(time, value, offset=n, of=where, name=name)
     if kind < 7:
         return lambda n: change(time, offset=n)
-    length, parent = draw(st.integers(0, 15_000)), draw(st.integers(0, 30))
+    length, parent = draw(st.integers(0, 15_000)), draw(st.integers(0, 20))
     how = draw(st.sampled_from(list(SpanKind)))
     peer = draw(st.sampled_from([None, "db"]))
     error = draw(st.booleans())
@@ -134,4 +134,6 @@ def _one(draw: st.DrawFn) -> Any:
 
 def events(most: int = 50) -> st.SearchStrategy[list[Windowed]]:
     """Return a strategy of mixed events over 90 s, their parents among each other."""
-    return st.lists(_one(), max_size=most).map(lambda makers: [make(n) for n, make in enumerate(makers)])
+    # A list's length is drawn first: lists left to themselves have five items on average.
+    makers = st.integers(0, most).flatmap(lambda n: st.lists(_one(), min_size=n, max_size=n))
+    return makers.map(lambda items: [make(number) for number, make in enumerate(items)])

@@ -229,7 +229,7 @@ def test_order_of_arrival_within_the_lateness_does_not_matter(
     data: st.DataObject, records: list[Windowed]
 ) -> None:
     """Any delay up to the allowed lateness gives the same windows, template ids included."""
-    plain, shuffled = _windows(), _windows()
+    plain, shuffled = (_windows(series_limit=2, span_limit=3) for _ in range(2))
     straight = [*deliver(plain, in_time(records)), *plain.flush()]
     delays = data.draw(st.lists(st.integers(0, 5000), min_size=len(records), max_size=len(records)))
     late = [
@@ -246,10 +246,21 @@ def test_order_of_arrival_within_the_lateness_does_not_matter(
 def test_a_snapshot_goes_on_as_if_never_stopped(data: st.DataObject, records: list[Windowed]) -> None:
     """Dump and load anywhere in the stream change nothing that comes after, jumps and late ones included."""
     odd = [log(at(3000 + i), offset=1000 + i) for i in range(data.draw(st.integers(0, 3)))]
-    order = data.draw(st.permutations([*records, *odd]))
-    deliveries = [(at(i), (event.origin.topic, i % 2), event) for i, event in enumerate(order)]
+    size = len(records) + len(odd)
+    delays = data.draw(st.lists(st.integers(0, 25), min_size=size, max_size=size))
+    walls = [
+        min(event.time, at(90)) + delay * SECOND
+        for event, delay in zip([*records, *odd], delays, strict=True)
+    ]
+    deliveries = sorted(
+        (
+            (wall, (event.origin.topic, wall % 2), event)
+            for wall, event in zip(walls, [*records, *odd], strict=True)
+        ),
+        key=lambda item: item[0],
+    )
     cut = data.draw(st.integers(0, len(deliveries)))
-    whole, resumed = _windows(series_limit=2, span_limit=9), _windows(series_limit=2, span_limit=9)
+    whole, resumed = (_windows(series_limit=2, span_limit=9) for _ in range(2))
     deliver(whole, deliveries[:cut])
     resumed.load(whole.dump())
     assert resumed.counts == whole.counts
