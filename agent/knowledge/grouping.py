@@ -14,7 +14,7 @@ from agent.knowledge.stored import Found, StoredChunk
 PREFERRED = 1.1
 """Factor for a runbook that serves a suspected mechanism: worth about six places at the top of a list."""
 _SNIPPET = 240
-_NOT_PROSE = re.compile(r"^\s*(`{3,}|~{3,}).*?(^\s*\1|\Z)|^\s*\*\*Risk:.*$", re.DOTALL | re.MULTILINE)
+_NOT_PROSE = re.compile(r"^\s*(`{3,}|~{3,}).*?(^\s*\1|\Z)|^\s*\*\*Risk:[^\n]*$", re.DOTALL | re.MULTILINE)
 _ORDER = (
     SectionKind.DIAGNOSIS,
     SectionKind.MITIGATION,

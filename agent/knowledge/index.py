@@ -195,13 +195,18 @@ class QdrantRunbookIndex:
 
     def _create(self, size: int | None) -> None:
         meaning = {"meaning": models.VectorParams(size=size, distance=models.Distance.COSINE)} if size else {}
-        self._call(
-            self._client.create_collection,
-            self._collection,
-            vectors_config=meaning,
-            sparse_vectors_config={"words": models.SparseVectorParams(modifier=models.Modifier.IDF)},
-            metadata={"embedding_model": self._model, "layout": LAYOUT},
-        )
+        words = {"words": models.SparseVectorParams(modifier=models.Modifier.IDF)}
+        try:
+            self._call(
+                self._client.create_collection,
+                self._collection,
+                vectors_config=meaning,
+                sparse_vectors_config=words,
+                metadata={"embedding_model": self._model, "layout": LAYOUT},
+            )
+        except IndexUnavailable:
+            if not self._exists():  # another worker may have made it on the same server meanwhile
+                raise
 
     @staticmethod
     def _call(request: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

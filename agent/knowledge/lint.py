@@ -73,7 +73,7 @@ def _steps(runbook: Runbook, section: Section) -> list[Problem]:
     if runbook.ours and section.kind in _WITH_STEPS and not section.steps:
         message = f"`{section.heading}` has no numbered steps"
         found.append(Problem(path=runbook.path, line=section.line, message=message))
-    lines, _ = lines_of(section.text, section.line + 1)
+    lines, _ = lines_of(section.text, section.text_line)
     for line in lines:
         stated = stated_risk(line)
         if isinstance(stated, str) and not isinstance(stated, Risk):

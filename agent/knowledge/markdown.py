@@ -97,7 +97,7 @@ def title_of(lines: tuple[Line, ...]) -> str:
 
 
 def _title_line(lines: tuple[Line, ...]) -> Line | None:
-    """The heading a document begins with is its title when all others are deeper."""
+    """Return the heading that the document begins with, when all others are deeper."""
     first = next((line for line in lines if line.text.strip()), None)
     found = heading_of(first) if first else None
     others = [other[0] for line in lines if line is not first and (other := heading_of(line))]
@@ -133,7 +133,9 @@ def _section(heading: str, at: int, lines: list[Line]) -> list[Section]:
     if not text:
         return []
     kind = kind_of(heading)
-    return [Section(heading=heading, kind=kind, text=text, steps=_steps(lines, kind), line=at)]
+    begins = next(line.number for line in lines if line.text.strip())
+    steps = _steps(lines, kind)
+    return [Section(heading=heading, kind=kind, text=text, steps=steps, line=at, text_line=begins)]
 
 
 def fences_of(lines: list[Line]) -> list[Fence]:
@@ -191,17 +193,20 @@ def _told_commands(lines: list[Line]) -> list[list[Line]]:
     found: list[list[Line]] = []
     paragraph: list[Line] = []
     block: list[Line] = []
+    ended = False
     for line in lines:
         if line.fenced:
             block.append(line)
             if len(block) > 1 and _FENCE.match(line.text):
                 found.append([*paragraph, *block])
                 paragraph, block = [], []
-        elif line.text.strip():
-            starts_anew = not paragraph or heading_of(line) is not None
-            paragraph = [line] if starts_anew else [*paragraph, line]
-        elif paragraph and not paragraph[-1].text.rstrip().endswith(":"):
+        elif not line.text.strip():
+            ended = True
+        elif heading_of(line) is not None:
             paragraph = []
+        else:
+            paragraph = [line] if ended else [*paragraph, line]
+            ended = False
     return [item for item in found if not item[0].fenced]
 
 
@@ -234,7 +239,7 @@ def stated_risk(line: Line) -> Risk | str | None:
 def _judged(text: str, fences: list[Fence], kind: SectionKind) -> Risk:
     """Judge a step that states no risk: by its commands, or by where it stands when it has none."""
     if fences:
-        reads = all(risk_of(fence.text, fence.language) is Risk.READ_ONLY for fence in fences)
+        reads = all(risk_of(_runnable(fence.text), fence.language) is Risk.READ_ONLY for fence in fences)
         return Risk.READ_ONLY if reads else Risk.DISRUPTIVE
     looks = kind in {SectionKind.DIAGNOSIS, SectionKind.VERIFY} and not _CHANGES.search(text)
     return Risk.READ_ONLY if looks else Risk.DISRUPTIVE

@@ -62,10 +62,12 @@ _OPTIONS_WITH_VALUE = frozenset(
 _SEPARATORS = frozenset({"|", "||", "&&", ";", "&", "|&"})
 _HARMLESS_REDIRECT = re.compile(r"(?<=\s)-o\s+/dev/null|\d?>{1,2}\s*/dev/null|\d>&\d|&>\s*/dev/null")
 _PLACEHOLDER = re.compile(r"(?<=[\s/=:'\"])<[A-Za-z][\w-]*>")
-_PROMPT = re.compile(r"^\s*(\$|#|>|%)\s+(?=\S)")
+_PROMPT = re.compile(r"^\s*[$%]\s+(?=\S)", re.MULTILINE)
+_ROOT_PROMPT = re.compile(r"^\s*#\s+(?=\S)", re.MULTILINE)
 _DATA_LANGUAGES = frozenset({"text", "txt", "log", "json", "yaml", "yml", "output"})
 _QUERY_LANGUAGES = frozenset({"promql", "logql", "traceql"})
-_SHELLS = frozenset({"", "sh", "bash", "shell", "console", "shell-session", "zsh"})
+_CONSOLES = frozenset({"console", "shell-session", "terminal"})
+_SHELLS = frozenset({"", "sh", "bash", "shell", "zsh"}) | _CONSOLES
 
 
 def is_command(language: str) -> bool:
@@ -82,13 +84,16 @@ def risk_of(command: str, language: str = "") -> Risk:
         return Risk.READ_ONLY
     if language not in _SHELLS:
         return Risk.DISRUPTIVE
-    lines = _shell_lines(command)
+    lines = _shell_lines(command, language)
     if lines and all(_line_reads(line) for line in lines):
         return Risk.READ_ONLY
     return Risk.DISRUPTIVE
 
 
-def _shell_lines(command: str) -> list[str]:
+def _shell_lines(command: str, language: str) -> list[str]:
+    # In a console block without `$`, `#` is the prompt of root; anywhere else it begins a comment.
+    if language in _CONSOLES and not _PROMPT.search(command):
+        command = _ROOT_PROMPT.sub("", command)
     joined = re.sub(r"\\\n\s*", " ", command)
     # A quoted argument may span lines; shlex needs it whole, so newlines inside quotes become blanks.
     joined = re.sub(

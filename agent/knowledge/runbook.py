@@ -48,6 +48,9 @@ class Section:
     text: str
     steps: tuple[Step, ...]
     line: int
+    """Line of the heading, from 1."""
+    text_line: int
+    """Line where `text` begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,7 +265,7 @@ def test_second_opener_is_told_what_to_do(tmp_path: Path) -> None:
     """A folder that is open elsewhere raises our own error, or is answered from memory where asked."""
     location = str(tmp_path / "index")
     first = open_index(location, None)
-    with pytest.raises(IndexLocked, match="in use by another process.*give its URL"):
+    with pytest.raises(IndexLocked, match=r"in use by another process.*give its URL"):
         open_index(location, None)
     copy = open_index(location, ToyEmbeddings(), embedding_model="toy", copy_when_locked=True)
     copy.sync([runbook(DISK)])

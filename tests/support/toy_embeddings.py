@@ -1,4 +1,4 @@
-"""Embeddings without a model: hashed words, so that the same text gives the same vector; calls are counted."""
+"""Embeddings without a model: hashed words, the same vector for the same text; calls are counted."""
 
 from __future__ import annotations
 
