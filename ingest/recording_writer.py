@@ -138,8 +138,8 @@ def _log(event: LogEvent) -> dict[str, Any]:
 
 def _metric(event: MetricPoint) -> dict[str, Any]:
     item = {"time": format_time(event.time), **_resource(event.resource)}
-    item |= {"name": event.name, "unit": event.unit, "kind": event.kind.value, "value": event.value}
-    return _with(item, labels=dict(event.labels))
+    item |= {"name": event.name, "kind": event.kind.value, "value": event.value}
+    return _with(item, unit=event.unit, labels=dict(event.labels))
 
 
 def _span(event: SpanEvent) -> dict[str, Any]:

@@ -156,17 +156,25 @@ class Recording:
 
 def _intervals(case: Mapping[str, Any], path: Path) -> Intervals:
     incident = _interval(case["incident"], path, "incident") if case.get("incident") else None
-    listed = case.get("baseline_windows") or []
+    listed = [
+        (_interval(window, path, "baseline_windows"), _signals(window, path))
+        for window in case.get("baseline_windows") or ()
+    ]
     if not listed and case.get("baseline"):
-        listed = [{**case["baseline"], "signals": list(SIGNALS)}]
+        listed = [(_interval(case["baseline"], path, "baseline"), SIGNALS)]
     baseline: dict[str, tuple[Interval, ...]] = {}
     for signal in SIGNALS:
-        mine = [
-            _interval(window, path, "baseline_windows") for window in listed if signal in window["signals"]
-        ]
+        mine = [interval for interval, signals in listed if signal in signals]
         if mine:
             baseline[signal] = _without(_union(mine), incident)
     return Intervals(baseline=baseline, incident=incident)
+
+
+def _signals(window: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    signals = window.get("signals")
+    if not isinstance(signals, list):
+        raise RecordingError(f"{path}: `baseline_windows` needs `signals`, a list of {', '.join(SIGNALS)}")
+    return tuple(signal for signal in SIGNALS if signal in signals)
 
 
 def _union(intervals: list[Interval]) -> list[Interval]:

@@ -22,6 +22,7 @@ from tests.support.telemetry import (
     of,
     point,
     resource,
+    span,
 )
 
 A, B = ("logs", 0), ("logs", 1)
@@ -268,3 +269,24 @@ def test_a_snapshot_goes_on_as_if_never_stopped(data: st.DataObject, records: li
     assert [*deliver(resumed, deliveries[cut:]), *resumed.flush()] == rest
     assert resumed.counts == whole.counts
     assert resumed.dump() == whole.dump()
+
+
+def test_a_snapshot_keeps_what_is_between_windows() -> None:
+    """Late and refused counts not told yet, spans waiting for their parents, and the totals are in it."""
+    windows, resumed = _windows(), _windows()
+    deliver(
+        windows,
+        [
+            (at(2), A, span("c", at(1), at(2), service="pay", parent="p")),
+            (at(15), A, log(at(15), offset=1)),
+            (at(15), A, log(at(3), offset=2)),
+            (at(15), A, log(at(5000), offset=3)),
+            (at(15), A, log(at(15), offset=4)),
+        ],
+    )
+    resumed.load(windows.dump())
+    deliver(resumed, [(at(16), A, span("p", at(1), at(16), service="shop"))])
+    closed = resumed.flush()
+    assert [(s.late, s.rejected, s.lines) for s in of(closed)] == [(1, 1, 2)]
+    assert [(call.callee, call.count) for call in of(closed, "shop")[0].calls] == [("pay", 1)]
+    assert resumed.counts["late"] == resumed.counts["time_ahead"] == 1
