@@ -39,6 +39,7 @@ from agent.incidents.state import (
     Reason,
     State,
     Step,
+    begun,
     by_age,
     in_order,
     ratio,
@@ -63,6 +64,7 @@ class Correlator:
         """Take the anomalies of one window and move stream time to `now`; without any, only time passes."""
         now = self._state.now = max(now, self._state.now)
         step = Step(now=now)
+        self._forget(step)
         for anomaly in in_order(anomalies):
             step.owners[anomaly.id] = ("", anomaly)
             if anomaly.fatal or not anomaly.learning:
@@ -71,7 +73,7 @@ class Correlator:
         self._merge(topology, step)
         changes = [*step.finished, *self._tell(step)]
         changes.extend(self._resolve(step))
-        self._forget(step)
+        self._shrink(step)
         changes.sort(key=lambda one: (one.incident.opened_at, one.incident.id, one.incident.revision))
         return Correlated(changes=tuple(changes), attached=tuple(step.owners.values()), dropped=step.dropped)
 
@@ -218,20 +220,7 @@ class Correlator:
     def _begin(self, group: Sequence[Anomaly], reason: Reason, step: Step) -> Live | None:
         if len(self._state.live) >= MAX_LIVE and not self._make_room():
             return None
-        first = group[0]
-        incident = Incident(
-            id=f"inc_{first.id.removeprefix('an_')}",
-            environment=first.environment,
-            state=IncidentState.OPEN,
-            severity=severity_of(group),
-            services=(),
-            anomaly_ids=(),
-            title=title_of(group),
-            onset=first.start,
-            opened_at=step.now,
-            last_anomaly_at=first.end,
-            revision=0,
-        )
+        incident = begun(group, step.now)
         live = self._state.live[incident.id] = Live(incident=incident)
         step.opened.add(incident.id)
         step.why(incident.id, reason)
@@ -334,8 +323,12 @@ class Correlator:
             if resolved is not None and step.now - resolved > REOPEN_WITHIN:
                 self._drop(live)
         pending = self._state.pending
-        for anomaly_id in [one for one, entry in pending.items() if step.now - entry.seen >= PAIR_WITHIN]:
+        for anomaly_id in [one for one, entry in pending.items() if step.now - entry.seen > PAIR_WITHIN]:
             del pending[anomaly_id]
+
+    def _shrink(self, step: Step) -> None:
+        """Keep the strongest of too many pending anomalies."""
+        pending = self._state.pending
         if len(pending) > MAX_PENDING:
             ranked = sorted(pending, key=lambda one: (ratio(pending[one].anomaly), one))
             for anomaly_id in ranked[: len(pending) - MAX_PENDING]:

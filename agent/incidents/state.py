@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -154,3 +154,21 @@ def title_of(anomalies: Iterable[Anomaly]) -> str:
 def by_age(live: Iterable[Live]) -> Iterator[Live]:
     """Yield incidents, oldest first."""
     yield from sorted(live, key=lambda one: (one.incident.opened_at, one.incident.onset, one.incident.id))
+
+
+def begun(group: Sequence[Anomaly], now: Nanos) -> Incident:
+    """Return the incident that the first of `group` gives its id to, before any of them is a member."""
+    first = group[0]
+    return Incident(
+        id=f"inc_{first.id.removeprefix('an_')}",
+        environment=first.environment,
+        state=IncidentState.OPEN,
+        severity=severity_of(group),
+        services=(),
+        anomaly_ids=(),
+        title=title_of(group),
+        onset=first.start,
+        opened_at=now,
+        last_anomaly_at=first.end,
+        revision=0,
+    )

@@ -1,0 +1,110 @@
+"""Topology: what it learns from windows, how it walks, what it forgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.topology import Topology
+from agent.topology.graph import MAX_EDGES
+from ingest.summary import WindowSummary
+from tests.support.windows import call, traffic
+
+DAY = 24 * 360
+"""Windows a day."""
+
+
+def _calls(index: int, caller: str, *callees: str) -> WindowSummary:
+    return traffic(index, service=caller, calls=[call(callee, "GET /", [0.1]) for callee in callees])
+
+
+def test_it_learns_who_calls_whom() -> None:
+    """Calls become edges from caller to callee; both sides know them."""
+    topology = Topology()
+    topology.add(_calls(0, "web", "cart", "orders"))
+    topology.add(_calls(0, "orders", "payments"))
+    assert topology.callees("shop", "web") == ("cart", "orders")
+    assert topology.callers("shop", "payments") == ("orders",)
+    assert topology.adjacent("shop", "payments", "orders")
+    assert not topology.adjacent("shop", "web", "payments")
+    assert topology.roots("shop") == ("web",)
+    assert topology.services("shop") == ("cart", "orders", "payments", "web")
+
+
+def test_a_call_to_oneself_is_no_edge() -> None:
+    """Recursion within a service does not make it its own neighbour."""
+    topology = Topology()
+    topology.add(_calls(0, "web", "web"))
+    assert topology.edges("shop") == ()
+
+
+def test_environments_are_apart() -> None:
+    """The same names elsewhere are other services."""
+    topology = Topology({"staging": [("web", "cart")]})
+    assert topology.adjacent("staging", "web", "cart")
+    assert not topology.adjacent("shop", "web", "cart")
+
+
+def test_walks_are_nearest_first_and_survive_cycles() -> None:
+    """Callers of callers are found once each, although a calls b calls c calls a."""
+    topology = Topology({"shop": [("a", "b"), ("b", "c"), ("c", "a"), ("d", "b")]})
+    assert topology.upstream_of("shop", "c") == ("b", "a", "d")
+    assert topology.downstream_of("shop", "a") == ("b", "c")
+    assert topology.downstream_of("shop", "a", depth=1) == ("b",)
+    assert topology.downstream_of("shop", "nobody") == ()
+
+
+def test_services_on_one_node_are_found() -> None:
+    """Instances and nodes come with windows; a node in common is one."""
+    topology = Topology()
+    topology.add(traffic(0, service="cart", nodes=[("cart-1", "n1"), ("cart-2", "n2")]))
+    topology.add(traffic(0, service="search", nodes=[("search-1", "n2")]))
+    topology.add(traffic(0, service="orders", nodes=[("orders-1", "n3")]))
+    assert topology.nodes("shop", "cart") == ("n1", "n2")
+    assert topology.instances("shop", "cart") == ("cart-1", "cart-2")
+    assert topology.same_node("shop", "cart", "search")
+    assert not topology.same_node("shop", "cart", "orders")
+    assert not topology.same_node("shop", "ghost", "phantom")
+
+
+def test_what_is_not_seen_for_a_day_is_forgotten_unless_given() -> None:
+    """Learned edges and placements fade after 24 h; configured ones stay."""
+    topology = Topology({"shop": [("web", "cart")]})
+    topology.add(_calls(0, "web", "search"))
+    topology.add(traffic(0, service="search", nodes=[("search-1", "n1")]))
+    topology.add(_calls(DAY // 2, "web", "orders"))
+    topology.add(traffic(DAY + 10, service="other"))
+    assert topology.callees("shop", "web") == ("cart", "orders")
+    assert topology.nodes("shop", "search") == ()
+
+
+def test_a_restart_knows_the_same() -> None:
+    """State goes to bytes and back; what is learned afterwards is the same too."""
+    first = Topology({"shop": [("web", "cart")]})
+    first.add(_calls(0, "web", "orders"))
+    first.add(traffic(0, service="cart", nodes=[("cart-1", "n1")]))
+    second = Topology({"shop": [("web", "cart")]})
+    second.load(first.dump())
+    for topology in (first, second):
+        topology.add(_calls(1, "orders", "payments"))
+    assert second.dump() == first.dump()
+    assert second.upstream_of("shop", "payments") == ("orders", "web")
+    assert second.nodes("shop", "cart") == ("n1",)
+
+
+def test_damaged_state_is_refused() -> None:
+    """Bytes that are no topology raise ValueError with what to do."""
+    with pytest.raises(ValueError, match="start without it"):
+        Topology().load(b"\xc1")
+
+
+def test_edges_are_bounded() -> None:
+    """Ever new callees push the oldest out; newest edges stay and lookups agree with them."""
+    topology = Topology({"shop": [("web", "cart")]})
+    for index in range(3):
+        names = [f"host-{index}-{number}" for number in range(MAX_EDGES // 2)]
+        topology.add(_calls(index, "web", *names))
+    edges = topology.edges("shop")
+    assert len(edges) <= MAX_EDGES
+    assert ("web", "cart") in edges
+    assert ("web", f"host-2-{MAX_EDGES // 2 - 1}") in edges
+    assert topology.callees("shop", "web") == tuple(callee for _, callee in edges)
