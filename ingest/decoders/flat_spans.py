@@ -55,6 +55,7 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
     known = {**fields.extras, **fields.top}
     attributes = {key: scalar_text(known[key]) for key in KEPT if known.get(key) is not None}
     named = known.get("peer") or known.get("peer.service")
+    peer = named if isinstance(named, str) else peer_of(kind, attributes)
     return SpanEvent(
         origin=batch.origin,
         resource=fields.take_resource(batch),
@@ -66,7 +67,7 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
         end=end,
         kind=kind,
         error=_failed(fields),
-        peer=named if isinstance(named, str) else peer_of(kind, attributes),
+        peer=None if peer is None else batch.name(peer),
         attributes=batch.labels(attributes.items()),
     )
 

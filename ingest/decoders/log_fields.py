@@ -6,16 +6,18 @@ from collections.abc import Mapping
 
 _SESSION = ("session.id", "session_id", "sessionId")
 _THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
+_LONGEST = 256
+"""Characters of a key; it only has to be the same for lines that belong together."""
 
 
 def sequence_key(attributes: Mapping[str, str], instance: str | None) -> str | None:
     """Return what orders lines without a trace: the session, else the thread of this instance."""
     for name in _SESSION:
         if attributes.get(name):
-            return attributes[name]
+            return attributes[name][:_LONGEST]
     for name in _THREAD:
         if attributes.get(name):
-            return f"{instance or ''}/{attributes[name]}"
+            return f"{instance or ''}/{attributes[name][:_LONGEST]}"
     return None
 
 

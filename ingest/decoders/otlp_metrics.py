@@ -35,14 +35,14 @@ def read_metric(metric: Any, resource: Resource, batch: Batch) -> None:
         return
     data = getattr(metric, form)
     kind = _kind(form, data)
-    name = batch.name(metric.name)
+    name, unit = batch.name(metric.name), batch.name(metric.unit)
     for point in data.data_points:
         if point.flags & _NO_RECORDED_VALUE:
             continue
         try:
             time = batch.stamped(point.time_unix_nano)
             labels = attribute_map(point.attributes)
-            for suffix, value, unit, its_kind, extra in _values(form, point, metric.unit, kind):
+            for suffix, value, its_unit, its_kind, extra in _values(form, point, unit, kind):
                 batch.events.append(
                     MetricPoint(
                         origin=batch.origin,
@@ -50,7 +50,7 @@ def read_metric(metric: Any, resource: Resource, batch: Batch) -> None:
                         time=time,
                         name=name + suffix,
                         value=_finite(value),
-                        unit=unit,
+                        unit=its_unit,
                         kind=its_kind,
                         labels=batch.labels((*labels.items(), *extra)),
                     )

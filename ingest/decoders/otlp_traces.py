@@ -61,6 +61,7 @@ def read_span(item: Any, resource: Resource, version: str | None, batch: Batch) 
     if version is not None:
         attributes.setdefault("service.version", version)
     kind = KINDS[item.kind] if 0 <= item.kind < len(KINDS) else SpanKind.UNKNOWN
+    peer = peer_of(kind, attributes)
     return SpanEvent(
         origin=batch.origin,
         resource=resource,
@@ -72,7 +73,7 @@ def read_span(item: Any, resource: Resource, version: str | None, batch: Batch) 
         end=end,
         kind=kind,
         error=item.status.code == _STATUS_ERROR,
-        peer=peer_of(kind, attributes),
+        peer=None if peer is None else batch.name(peer),
         attributes=batch.labels(pair for pair in attributes.items() if pair[0] in KEPT),
     )
 

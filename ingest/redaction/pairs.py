@@ -89,7 +89,7 @@ def _pair(_text: str, match: re.Match[str]) -> Iterator[Span]:
     if key == "pwd" and value.startswith("/"):
         return  # the working directory
     spoken = match["sep"] == ":" and match["after"] and not match["before"].strip()
-    if spoken and group == "bare" and not key.startswith("pass") and _is_prose(value):
+    if spoken and group == "bare" and not key.startswith(("pass", "pwd")) and _is_prose(value):
         return  # "invalid token: expired"
     yield Span(start, end, _kind(key))
 

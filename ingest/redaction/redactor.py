@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"(<(?:secret:[a-z_]{1,24}:[0-9a-f]{4}|pii:[a-z_]{1,24
 _ROUNDS = 8
 """A replacement may free a neighbour to match; in practice the second round finds nothing."""
 _REMEMBERED = 20_000
-"""Label sets and names repeat endlessly; so many results are kept before starting over."""
+"""Labels and names are short and repeat endlessly; so many results are kept before starting over."""
 
 
 class RedactionError(Exception):
@@ -37,7 +37,7 @@ class Redactor:
         if not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
             raise ValueError("the redaction key must have 1 to 64 bytes")
         self._key = key
-        self._labels: dict[Labels, Labels] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._names: dict[str, str] = {}
 
     def redact(self, event: Event) -> Event:
@@ -79,7 +79,7 @@ class Redactor:
 
     def _log(self, event: LogEvent) -> LogEvent:
         body = self.redact_text(event.body)
-        attributes = self._known_labels(event.attributes) if event.attributes else ()
+        attributes = self._known_labels(event.attributes)
         key = event.sequence_key
         if key is not None and key != event.trace_id:
             key = self._known_name(key)
@@ -96,14 +96,16 @@ class Redactor:
         return known
 
     def _known_labels(self, labels: Labels) -> Labels:
-        known = self._labels.get(labels)
-        if known is None:
-            if len(self._labels) >= _REMEMBERED:
-                self._labels.clear()
-            known = self._labels[labels] = tuple(self._label(name, value) for name, value in labels)
+        known = self._pairs
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        return tuple([known.get(pair) or self._label(pair) for pair in labels])
+
+    def _label(self, pair: tuple[str, str]) -> tuple[str, str]:
+        known = self._pairs[pair] = self._redacted_label(*pair)
         return known
 
-    def _label(self, name: str, value: str) -> tuple[str, str]:
+    def _redacted_label(self, name: str, value: str) -> tuple[str, str]:
         kind = secret_name(name) if value else None
         if kind is not None and _PLACEHOLDER.fullmatch(value) is None:
             return self.redact_text(name), self._secret(kind, value)

@@ -48,7 +48,10 @@ def point(value: float, time: Nanos = NOW) -> MetricPoint:
 @pytest.mark.parametrize("form", ["auto", "otlp", "otlp_logs"])
 def test_truncated_protobuf_is_malformed_wherever_it_was_cut(form: str) -> None:
     """A request that lost its end is refused as malformed, and never taken for text."""
-    for whole in (encode_logs([log("a readable body that is mostly text " * 5)] * 3), encode_logs([log("hi")])):
+    for whole in (
+        encode_logs([log("a readable body that is mostly text " * 5)] * 3),
+        encode_logs([log("hi")]),
+    ):
         reasons = {refused(whole[:size], form) for size in range(1, len(whole))}
         assert reasons == {RejectReason.MALFORMED}
 
