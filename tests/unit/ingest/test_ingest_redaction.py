@@ -203,8 +203,8 @@ fragments = st.sampled_from(
     [
         AWS_KEY, AWS_SECRET, GITHUB, JWT, PEM, CARD, "password", "token", "secret", "authorization",
         "bearer ", "cookie", "=", ":", ": ", '"', "'", "\\", " ", "\n", "@", "://", ".", "-", "<", ">",
-        "<secret:", "<secret:jwt:00ff>", "<pii:email:00112233>", "a@b.example.com", "hunter2", "4111", "é", "--",
-        "eyJ", "Basic dXNlcjpwYXNz", "{", "}", ",",
+        "<secret:", "<secret:jwt:00ff>", "<pii:email:00112233>", "a@b.example.com", "hunter2", "4111",
+        "é", "--", "eyJ", "Basic dXNlcjpwYXNz", "{", "}", ",",
     ]
 )  # fmt: skip
 
