@@ -136,9 +136,11 @@ class SpanJoin:
 
     def _remember(self, span: SpanEvent) -> bool:
         key = _id(span)
-        if key in self._known:
-            self.repeated += 1
-            return False
+        before = self._known.get(key)
+        if before is not None:
+            # Two services that share a span id (B3 propagation) are two operations, one of them not joined.
+            self.repeated += before.service == span.resource.service
+            return before.service != span.resource.service
         known = KnownSpan(
             environment=span.resource.environment,
             service=span.resource.service,
@@ -209,7 +211,7 @@ class SpanJoin:
     ) -> None:
         """Tell the pair with the parent, and those with children of earlier windows."""
         own = self._known.get(_id(span))
-        if own is None:
+        if own is None or own.service != span.resource.service:
             return
         if span.parent_span_id is not None:
             parent = self._known.get((own.environment, own.trace_id, span.parent_span_id))
@@ -223,14 +225,14 @@ class SpanJoin:
         """File a call under the name that the caller gives the other side, when the other side is silent."""
         key = _id(span)
         own = self._known.get(key)
-        if own is None or span.peer is None or span.peer == own.service:
+        if own is None or own.service != span.resource.service or span.peer in (None, own.service):
             return
         if span.kind not in (SpanKind.CLIENT, SpanKind.UNKNOWN):
             return
         children = [self._known[child] for child in self._children.get(key, ())]
         if any(child.service != own.service for child in children):
             return
-        call = _call(windows, own, span.peer, span.name)
+        call = _call(windows, own, str(span.peer), span.name)
         call.count += 1
         call.errors += span.error
         _tally(call.caller, span.end - span.start)

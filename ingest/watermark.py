@@ -21,9 +21,15 @@ Windowed = LogEvent | MetricPoint | SpanEvent | ChangeEvent
 
 @dataclass(slots=True)
 class PartitionTime:
-    """`newest` is None until the partition has said anything; `held` are events ahead of it, unconfirmed."""
+    """Where one partition stands.
+
+    `spoke` is the wall time of its last event, `awake` that from which idleness counts: later than `spoke`
+    where reading has only just begun (again). `newest` is None until the partition has said anything;
+    `held` are events ahead of it, unconfirmed.
+    """
 
     spoke: Nanos
+    awake: Nanos
     newest: Nanos | None = None
     held: list[Windowed] = field(default_factory=list)
 
@@ -48,9 +54,13 @@ class Watermark:
         """Event time of the stream, None before the first event."""
 
     def expect(self, partitions: Iterable[Partition], *, wall: Nanos) -> None:
-        """Announce partitions: time waits for each until it speaks or has been idle."""
+        """Announce partitions whose reading begins or goes on now: time waits for each until it is idle.
+
+        Without it, a restart would take the time that it was down for silence, and its backlog for late.
+        """
         for partition in partitions:
-            self.partitions.setdefault(partition, PartitionTime(spoke=wall))
+            state = self.partitions.setdefault(partition, PartitionTime(spoke=wall, awake=wall))
+            state.awake = max(state.awake, wall)
 
     def forget(self, partitions: Iterable[Partition]) -> tuple[Windowed, ...]:
         """Leave out partitions that somebody else reads now; returns their held events."""
@@ -61,7 +71,7 @@ class Watermark:
         """Take an event of `partition`, hold it, or settle those held before it."""
         state = self.partitions.get(partition)
         if state is None:
-            state = self.partitions[partition] = PartitionTime(spoke=wall)
+            state = self.partitions[partition] = PartitionTime(spoke=wall, awake=wall)
         if event.time > self._expected(state, wall) + self._jump:
             return self._hold(state, event, wall)
         rejected = tuple(state.held)
@@ -117,16 +127,16 @@ class Watermark:
     def _spoke(state: PartitionTime, time: Nanos, wall: Nanos) -> None:
         state.newest = time if state.newest is None else max(state.newest, time)
         state.spoke = max(state.spoke, wall)
+        state.awake = max(state.awake, wall)
 
     def _now(self, wall: Nanos) -> Nanos | None:
-        active = [state for state in self.partitions.values() if wall - state.spoke < self._idle]
+        active = [state for state in self.partitions.values() if wall - state.awake < self._idle]
         if any(state.newest is None for state in active):
             return None
-        known = [
-            (state.newest, state.spoke) for state in self.partitions.values() if state.newest is not None
-        ]
         if active:
             return min(state.newest for state in active if state.newest is not None)
+        known = [state for state in self.partitions.values() if state.newest is not None]
         if not known:
             return None
-        return max(newest for newest, _ in known) + max(0, wall - max(spoke for _, spoke in known))
+        newest = max(state.newest for state in known if state.newest is not None)
+        return newest + max(0, wall - max(state.awake for state in known))

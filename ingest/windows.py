@@ -30,6 +30,7 @@ MAX_EMPTY = 60
 class _PartitionState:
     partition: Partition
     spoke: Nanos
+    awake: Nanos
     newest: Nanos | None
     held: Records
 
@@ -99,7 +100,10 @@ class Windows:
         return sum(len(records) for records in self._open.values())
 
     def expect(self, partitions: Iterable[Partition], *, wall: Nanos) -> None:
-        """Announce partitions that are now read here: time waits for each until it speaks or is idle."""
+        """Announce partitions whose reading begins or goes on now; call it after `load` and each rebalance.
+
+        Time waits for each until it speaks or has been idle; else a backlog would be taken for late.
+        """
         self._watermark.expect(partitions, wall=wall)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
@@ -166,7 +170,7 @@ class Windows:
         self._collector.series = {(env, svc, key): last for env, svc, key, last in saved.series}
         self._watermark.time = saved.time
         self._watermark.partitions = {
-            p.partition: PartitionTime(spoke=p.spoke, newest=p.newest, held=p.held.all())
+            p.partition: PartitionTime(spoke=p.spoke, awake=p.awake, newest=p.newest, held=p.held.all())
             for p in saved.partitions
         }
         self._next = saved.next_start
@@ -237,4 +241,6 @@ def _partition_state(partition: Partition, time: PartitionTime) -> _PartitionSta
     held = Records()
     for event in time.held:
         held.add(event)
-    return _PartitionState(partition=partition, spoke=time.spoke, newest=time.newest, held=held)
+    return _PartitionState(
+        partition=partition, spoke=time.spoke, awake=time.awake, newest=time.newest, held=held
+    )

@@ -211,3 +211,15 @@ def test_environments_do_not_mix() -> None:
     join.load([known])
     joined = _join(join, [child])
     assert set(joined) == {("default", "pay")}
+
+
+def test_two_services_that_share_a_span_id_are_two_operations() -> None:
+    """Client and server under one id: both count, and neither is taken for the other."""
+    joined = _join(
+        SpanJoin(),
+        [
+            span("x", at(1), at(2), service="pay", kind=SpanKind.SERVER, offset=1),
+            span("x", at(1), at(3), service="shop", kind=SpanKind.CLIENT, peer="pay", offset=2),
+        ],
+    )
+    assert [op.count for service in ("pay", "shop") for op in _operations(joined, service)] == [1, 1]

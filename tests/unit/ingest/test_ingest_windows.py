@@ -290,3 +290,25 @@ def test_a_snapshot_keeps_what_is_between_windows() -> None:
     assert [(s.late, s.rejected, s.lines) for s in of(closed)] == [(1, 1, 2)]
     assert [(call.callee, call.count) for call in of(closed, "shop")[0].calls] == [("pay", 1)]
     assert resumed.counts["late"] == resumed.counts["time_ahead"] == 1
+
+
+def test_after_a_restart_the_backlog_is_not_late() -> None:
+    """An hour of down time is not silence once the partitions are announced again."""
+    windows, resumed = _windows(), _windows()
+    deliver(windows, [(at(1), A, log(at(1)))])
+    resumed.load(windows.dump())
+    resumed.expect([A], wall=at(3600))
+    assert resumed.advance(at(3601)) == ()
+    closed = deliver(resumed, [(at(3602), A, log(at(5 + i), offset=i)) for i in range(60)])
+    assert sum(s.lines for s in of([*closed, *resumed.flush()])) == 61
+    assert resumed.counts["late"] == 0
+
+
+def test_after_a_restart_a_backlog_with_a_gap_is_no_jump() -> None:
+    """The clock has seen the gap, so the first event after it counts at once."""
+    windows, resumed = _windows(), _windows()
+    deliver(windows, [(at(1), A, log(at(1)))])
+    resumed.load(windows.dump())
+    resumed.expect([A], wall=at(3600))
+    deliver(resumed, [(at(3600), A, log(at(1800), offset=1))])
+    assert resumed.stream_time(at(3600)) == at(1800)
