@@ -115,7 +115,7 @@ class Handover:
                 self._origins.pop(part, None)
 
     def begin(self) -> dict[Partition, int | None]:
-        """Return where to seek: None leaves it to the client. Marks them as started by `started`."""
+        """Return where to seek, until `started` says it is done; None leaves the place to the client."""
         with self._lock:
             if self._restart:
                 self._restart = False
@@ -123,20 +123,18 @@ class Handover:
                 self._waiting = set(self._assigned)
                 if self._assigned:
                     self.mailbox.assigned(sorted(self._assigned))
-            begin = {part: at for part, at in self._begin.items() if part in self._assigned}
-            self._begin.clear()
-            return begin
+            return {part: at for part, at in self._begin.items() if part in self._assigned}
 
-    def started(self, found: Mapping[Partition, int | None], *, pin: bool) -> None:
+    def started(self, found: Positions, *, pin: bool) -> None:
         """Let partitions flow; `found` is where each really begins. `pin` commits that right away."""
         with self._lock:
             self._waiting.difference_update(found)
             for part, offset in found.items():
-                if offset is not None:
-                    self._next.setdefault(part, offset)
-                    self._origins.setdefault(part, offset)
-                    if pin:
-                        self._to_commit.setdefault(part, offset)
+                self._begin.pop(part, None)
+                self._next.setdefault(part, offset)
+                self._origins.setdefault(part, offset)
+                if pin:
+                    self._to_commit.setdefault(part, offset)
 
     def waiting(self) -> frozenset[Partition]:
         """Return partitions that must not be read yet."""

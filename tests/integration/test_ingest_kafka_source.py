@@ -193,25 +193,32 @@ def test_topic_created_later_is_found(sources: Sources, broker: Broker | Existin
 
 
 def test_watchdog_joins_again_without_partitions(sources: Sources, topic: str) -> None:
-    """A member that stays without partitions joins again, and takes over when one is free."""
-    first = sources.open(topic)
-    first.read_until(lambda: len(first.source.assignment()) == 2, "both partitions")
-    spare = [sources.open(topic, stall_after_s=0.5) for _ in range(2)]
+    """A member that stays without partitions joins again; when another leaves, all are still read."""
+    readers = [sources.open(topic, stall_after_s=0.5) for _ in range(3)]
+
+    def step() -> None:
+        for reader in readers:
+            reader.step()
 
     def joined_again() -> bool:
-        for reader in (first, *spare):
-            reader.step()
-        return any(reader.source.counters.rejoins for reader in spare)
+        step()
+        return any(reader.source.counters.rejoins for reader in readers)
 
     until(joined_again, "the watchdog to join again")
-    first.source.close()
+    readers.pop().source.close()
 
     def covered() -> bool:
-        for reader in spare:
-            reader.step()
-        return sum(len(reader.source.assignment()) for reader in spare) == 2
+        step()
+        return sum(len(reader.source.assignment()) for reader in readers) == 2
 
-    until(covered, "both partitions owned by the others")
+    until(covered, "both partitions owned by those that are left")
+    send_numbers(sources.bootstrap, topic, range(20))
+
+    def all_read() -> bool:
+        step()
+        return {number for reader in readers for number in reader.numbers} == set(range(20))
+
+    until(all_read, "all 20 numbers")
 
 
 def test_unreachable_broker_is_waited_for_and_close_stops_it() -> None:

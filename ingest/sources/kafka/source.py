@@ -221,7 +221,7 @@ class KafkaSource:
             elif time.monotonic() - empty_since > patience:
                 # Having no partitions is right for a spare member, so each try waits twice as long.
                 self._rejoin(consumer, listener)
-                empty_since, patience = time.monotonic(), min(patience * 2, 600.0)
+                empty_since, patience = time.monotonic(), min(patience * 2, 3600.0)
 
     def _rejoin(self, consumer: KafkaConsumer, listener: Listener) -> None:
         self._counters.rejoins += 1
@@ -237,8 +237,12 @@ class KafkaSource:
                 consumer.seek(TopicPartition(*part), offset)
         known = {part: at for part, at in begin.items() if at is not None}
         self._handover.started(known, pin=False)
-        unknown = [part for part in begin if part not in known]
-        found = {part: consumer.position(TopicPartition(*part), timeout_ms=5000) for part in unknown}
+        found: dict[Partition, int] = {}
+        for part in begin.keys() - known.keys():
+            offset = consumer.position(TopicPartition(*part), timeout_ms=1000)
+            if offset is None:
+                break  # the broker does not answer; the partition stays held and is asked for again
+            found[part] = offset
         self._handover.started(found, pin=self._pin_start)
 
     def _balance(self, consumer: KafkaConsumer, *, full: bool) -> bool:
