@@ -31,6 +31,10 @@ Announce = Callable[[Sequence[IncidentChange]], Sequence[OutboxEntry]]
 """Turns changes into the messages they call for."""
 
 
+class PartitionsLost(Exception):  # noqa: N818 - reads as a condition, not as a bug
+    """What was read since the last checkpoint may be read by another owner too: start from the store."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StreamCounts:
     """What `/metrics` shows of the loop."""
@@ -95,6 +99,11 @@ class Stream:
                     "stream.fenced", owner=self._owner, next="another process holds this owner; stopping"
                 )
                 break
+            except PartitionsLost as error:
+                log.warning(
+                    "stream.partitions_lost", cause=str(error), next="starting from the last checkpoint"
+                )
+                self._fail_waiting(error)
             except Exception as error:  # the consumer boundary
                 self.counts.failures += 1
                 self.failure = f"{type(error).__name__}: {error}"
@@ -145,13 +154,15 @@ class Stream:
             self._waiting.append(done)
 
     def _rebalance(self, item: Rebalanced) -> None:
-        """Checkpoint before partitions go elsewhere; read on where they came from."""
+        """Checkpoint before partitions go elsewhere; read on where they came from.
+
+        Positions of revoked partitions are kept: in an eager rebalance the same ones come back at once.
+        """
         log.info("stream.rebalanced", assigned=len(item.assigned), revoked=len(item.revoked), lost=item.lost)
+        if item.lost:
+            raise PartitionsLost(f"{len(item.revoked)} partitions have another owner already")
         if item.revoked:
-            if not item.lost:
-                self.commit()
-            for partition in item.revoked:
-                self._positions.pop(partition, None)
+            self.commit()
             self.pipeline.windows.forget(item.revoked)
         if item.assigned:
             self._positions.update(item.positions)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
-from ingest.decoders import docker, flat_json, otlp, otlp_json, text
+from ingest.decoders import alertmanager, docker, flat_json, otlp, otlp_json, text
 from ingest.decoders.batch import MAX_RECORD, Batch
 from ingest.decoders.json_text import parse_json
 from ingest.events import Decoded, DecodeError, RejectReason, TopicDefaults
@@ -28,7 +27,7 @@ Decoder = Callable[[bytes, Batch], None]
 
 
 class Decode:
-    """Decodes by topic: `topics` maps exact names, then shell patterns in their order, to defaults."""
+    """Decodes by topic: `topics` maps exact names, then regular expressions (`^…`) in order, to defaults."""
 
     def __init__(self, topics: Mapping[str, TopicDefaults]) -> None:
         self._topics = dict(topics)
@@ -42,6 +41,7 @@ class Decode:
             "json": flat_json.decode,
             "docker": docker.decode,
             "text": text.decode,
+            "alertmanager": alertmanager.decode,
         }
 
     @property
@@ -69,7 +69,11 @@ class Decode:
         exact = self._topics.get(topic)
         if exact is not None:
             return exact
-        matching = (found for pattern, found in self._topics.items() if fnmatchcase(topic, pattern))
+        matching = (
+            found
+            for pattern, found in self._topics.items()
+            if pattern.startswith("^") and re.match(pattern, topic)
+        )
         return next(matching, TopicDefaults())
 
 

@@ -188,13 +188,20 @@ class SpanJoin:
         operation.errors += span.error
         operation.entry += self._is_entry(span)
         _tally(operation.duration, span.end - span.start)
-        _tally(operation.self_time, self._self_time(span))
+        if not self._waits(span):
+            _tally(operation.self_time, self._self_time(span))
 
     def _is_entry(self, span: SpanEvent) -> bool:
         if span.parent_span_id is None or span.kind in _SERVING:
             return True
         parent = self._known.get((span.resource.environment, span.trace_id, span.parent_span_id))
         return parent is not None and parent.service != span.resource.service
+
+    def _waits(self, span: SpanEvent) -> bool:
+        """Whether the span does nothing but call another service: what is left of it is the path's time."""
+        children = [self._known[key] for key in self._children.get(_id(span), ()) if key in self._known]
+        remote = [child for child in children if child.service != span.resource.service]
+        return bool(remote) and (span.kind is SpanKind.CLIENT or len(remote) == len(children))
 
     def _self_time(self, span: SpanEvent) -> Nanos:
         covered, reach = 0, span.start

@@ -110,7 +110,8 @@ class CallWindow:
 class OperationWindow:
     """Spans of this service by name. `entry` counts those without a parent in the same service.
 
-    `self_time` is a span's duration less what its children (of any service) cover. Seconds.
+    `self_time` is a span's duration less what its children (of any service) cover, in seconds. Spans that
+    only call another service have none: what their callee does not cover is the path's (`CallWindow`).
     """
 
     operation: str

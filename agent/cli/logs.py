@@ -29,3 +29,5 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # Our source says once per attempt what the client says ten times a second.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)

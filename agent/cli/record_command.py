@@ -126,7 +126,7 @@ def _record(
 
     # The client repeats itself ten times a second while a broker is away; the source says it once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    decode = Decode({"*": TopicDefaults(format=wire)})
+    decode = Decode({"^.*": TopicDefaults(format=wire)})
     if wire not in decode.formats:
         raise click.UsageError(f"no format {wire!r}; there are {', '.join(sorted(decode.formats))}")
     try:

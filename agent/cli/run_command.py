@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="YAML settings; see `faultline config reference`.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML settings; see `faultline config reference`."
+)
 def command(config: Path | None) -> None:
     r"""Read telemetry from Kafka, find incidents, analyse and deliver them.
 

@@ -26,7 +26,7 @@ def decode(value: bytes, batch: Batch) -> None:
     if not isinstance(body, dict) or not isinstance(body.get("alerts"), list):
         raise DecodeError(RejectReason.MALFORMED, "no Alertmanager webhook: the field `alerts` is missing")
     if body.get("version") != VERSION:
-        raise DecodeError(RejectReason.UNKNOWN_FORMAT, "the webhook's `version` is not \"4\"")
+        raise DecodeError(RejectReason.UNKNOWN_FORMAT, 'the webhook\'s `version` is not "4"')
     for item in body["alerts"]:
         try:
             batch.events.append(read_alert(item, batch))

@@ -230,7 +230,7 @@ def test_long_fields_and_many_labels_are_cut_and_counted() -> None:
 def test_topics_are_matched_exactly_before_by_pattern() -> None:
     """An exact name wins, then the first pattern, then the defaults."""
     topics = {
-        "logs.*": TopicDefaults(format="text", service="pattern"),
+        "^logs\\..*": TopicDefaults(format="text", service="pattern"),
         "logs.cart": TopicDefaults(format="text", service="exact", extra=(("k8s.node.name", "n9"),)),
     }
     decoder = Decode(topics)

@@ -34,7 +34,7 @@ def _run(path: Path, records: list[Record], stop_after: int = 1000) -> RecorderC
     with RecordingWriter(path) as writer:
         recorder = Recorder(
             source=ReplaySource(records, batch=2),
-            decode=Decode({"*": TopicDefaults()}),
+            decode=Decode({"^.*": TopicDefaults()}),
             redactor=Redactor(b"key"),
             writer=writer,
             clock=lambda: NOW,
