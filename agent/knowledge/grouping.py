@@ -9,8 +9,9 @@ from agent.analysis import Citation, Mechanism
 from agent.knowledge.markdown import plain
 from agent.knowledge.port import Hit, OfferedStep
 from agent.knowledge.runbook import SectionKind
-from agent.knowledge.stored import Found, StoredChunk
+from agent.knowledge.stored import StoredChunk
 
+FUSION_K = 60
 PREFERRED = 1.1
 """Factor for a runbook that serves a suspected mechanism: worth about six places at the top of a list."""
 _SNIPPET = 240
@@ -26,26 +27,47 @@ _ORDER = (
 )
 
 
-def group(found: Iterable[Found], *, limit: int, prefer: Sequence[Mechanism]) -> tuple[Hit, ...]:
-    """Return up to `limit` hits, a runbook scoring as its best chunk; ties go by runbook id."""
-    by_runbook: dict[str, list[Found]] = {}
-    for one in found:
-        by_runbook.setdefault(one.chunk.runbook, []).append(one)
-    hits = [_hit(chunks, prefer) for chunks in by_runbook.values()]
+def group(
+    rankings: Sequence[Sequence[StoredChunk]], *, limit: int, prefer: Sequence[Mechanism]
+) -> tuple[Hit, ...]:
+    """Return up to `limit` hits by reciprocal rank fusion of `rankings`; ties go by runbook id.
+
+    Ranks are those of runbooks, not of chunks: one half of the search may find a runbook by its meaning and
+    the other by its diagnosis, and both must count for it.
+    """
+    runbooks = _fused([[chunk.runbook for chunk in ranking] for ranking in rankings])
+    chunks = _fused([[chunk.content for chunk in ranking] for ranking in rankings])
+    by_runbook: dict[str, dict[str, StoredChunk]] = {}
+    for chunk in (chunk for ranking in rankings for chunk in ranking):
+        by_runbook.setdefault(chunk.runbook, {})[chunk.content] = chunk
+    hits = []
+    for runbook, found in by_runbook.items():
+        ordered = sorted(
+            found.values(), key=lambda chunk: (-chunks[chunk.content], chunk.position, chunk.part)
+        )
+        hits.append(_hit(ordered, runbooks[runbook], prefer))
     return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.runbook))[:limit])
 
 
-def _hit(found: list[Found], prefer: Sequence[Mechanism]) -> Hit:
-    ordered = sorted(found, key=lambda one: (-one.score, one.chunk.position, one.chunk.part))
-    best = ordered[0].chunk
+def _fused(rankings: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return each key's sum of 1 / (60 + place), its place in a ranking being that of its first mention."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for place, key in enumerate(dict.fromkeys(ranking), start=1):
+            scores[key] = scores.get(key, 0.0) + 1.0 / (FUSION_K + place)
+    return scores
+
+
+def _hit(ordered: Sequence[StoredChunk], score: float, prefer: Sequence[Mechanism]) -> Hit:
+    best = ordered[0]
     factor = PREFERRED if set(prefer) & set(best.mechanisms) else 1.0
-    others = dict.fromkeys(one.chunk.section for one in ordered if one.chunk.section != best.section)
+    others = dict.fromkeys(chunk.section for chunk in ordered if chunk.section != best.section)
     return Hit(
         runbook=best.runbook,
         title=best.title,
         section=best.section,
         kind=best.kind,
-        score=ordered[0].score * factor,
+        score=score * factor,
         snippet=snippet(best.text),
         mechanisms=best.mechanisms,
         also=tuple(others),

@@ -26,7 +26,7 @@ from agent.knowledge.chunks import LAYOUT, Chunk, chunks_of
 from agent.knowledge.grouping import group, ordered_steps
 from agent.knowledge.port import Hit, IndexLocked, IndexUnavailable, OfferedStep, Synced
 from agent.knowledge.runbook import Runbook
-from agent.knowledge.stored import Found, StoredChunk
+from agent.knowledge.stored import StoredChunk
 from agent.knowledge.tokens import query_weights
 from models.unavailable import ModelUnavailable
 
@@ -34,8 +34,7 @@ WORDS_ONLY = "runbook search by words only: no embedding model"
 IN_MEMORY = "runbook index folder is in use by another process: searching a copy in memory"
 LONGEST_QUERY = 4_096
 """Characters of a query that are read (CONTRACTS: log body)."""
-_K = 60
-_CANDIDATES = 60
+_CANDIDATES = 100
 """Chunks each half puts forward; a runbook has about five."""
 _WORDS = "words"
 """Name of the collection without an embedding model."""
@@ -90,8 +89,8 @@ class QdrantRunbookIndex:
         with self._lock:
             if not self._exists():
                 return ()
-            found = self._query(text, weights, _only(only))
-        return group(found, limit=limit, prefer=prefer)
+            rankings = self._query(text, weights, _only(only))
+        return group(rankings, limit=limit, prefer=prefer)
 
     def steps_for(self, hit: Hit) -> tuple[OfferedStep, ...]:
         condition = models.FieldCondition(key="runbook", match=models.MatchValue(value=hit.runbook))
@@ -121,25 +120,24 @@ class QdrantRunbookIndex:
         self._model, self._collection = _WORDS, _collection(_WORDS)
         self._degraded = (*self._degraded, f"{WORDS_ONLY} ({error})")
 
-    def _query(self, text: str, weights: Mapping[int, float], only: models.Filter | None) -> list[Found]:
-        prefetch = []
+    def _query(
+        self, text: str, weights: Mapping[int, float], only: models.Filter | None
+    ) -> list[list[StoredChunk]]:
+        """Return one ranking of chunks by words and one by meaning, as far as each can be had."""
+        asked: list[tuple[str, Any]] = []
         if weights:
-            sparse = models.SparseVector(indices=list(weights), values=list(weights.values()))
-            prefetch.append(models.Prefetch(query=sparse, using="words", filter=only, limit=_CANDIDATES))
+            asked.append(("words", models.SparseVector(indices=list(weights), values=list(weights.values()))))
         dense = self._embedded(text)
         if dense is not None:
-            prefetch.append(models.Prefetch(query=dense, using="meaning", filter=only, limit=_CANDIDATES))
-        if not prefetch:
+            asked.append(("meaning", dense))
+        if not asked:
             return []
-        answer = self._call(
-            self._client.query_points,
-            self._collection,
-            prefetch=prefetch,
-            query=models.RrfQuery(rrf=models.Rrf(k=_K)),
-            limit=2 * _CANDIDATES,
-            with_payload=True,
-        )
-        return [Found(score=point.score, chunk=_stored(point.payload)) for point in answer.points]
+        requests = [
+            models.QueryRequest(query=query, using=using, filter=only, limit=_CANDIDATES, with_payload=True)
+            for using, query in asked
+        ]
+        answers = self._call(self._client.query_batch_points, self._collection, requests=requests)
+        return [[_stored(point.payload) for point in answer.points] for answer in answers]
 
     def _embedded(self, query: str) -> list[float] | None:
         """Return the query's vector; None, and a reason in `degraded`, when the model fails on it."""

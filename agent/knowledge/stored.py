@@ -39,11 +39,3 @@ class StoredChunk:
             mechanisms=chunk.runbook.mechanisms,
             steps=chunk.steps,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A stored chunk that a query brought up, and its fused score."""
-
-    score: float
-    chunk: StoredChunk

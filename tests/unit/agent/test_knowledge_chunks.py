@@ -11,8 +11,9 @@ from agent.analysis import Mechanism
 from agent.knowledge.chunks import LONGEST_CHUNK, chunks_of, split, spoken
 from agent.knowledge.grouping import group, ordered_steps, snippet
 from agent.knowledge.load import parse_runbook
+from agent.knowledge.port import Hit
 from agent.knowledge.runbook import Runbook
-from agent.knowledge.stored import Found, StoredChunk
+from agent.knowledge.stored import StoredChunk
 
 TEXT = """---
 id: a
@@ -83,32 +84,53 @@ def test_split_loses_nothing_but_blanks(text: str) -> None:
     assert "".join("".join(pieces).split()) == "".join(text.split())
 
 
-def found(runbook: str, score: float, *, position: int = 0, mechanism: Mechanism = Mechanism.CPU) -> Found:
-    """Return a found chunk."""
-    stored = StoredChunk.of(chunks_of(replace(book(), id=runbook, mechanisms=(mechanism,)))[position])
-    return Found(score=score, chunk=stored)
+def stored(runbook: str, position: int = 0, mechanism: Mechanism = Mechanism.CPU) -> StoredChunk:
+    """Return a stored chunk of a runbook of that id."""
+    named = replace(book(), id=runbook, mechanisms=(mechanism,))
+    return StoredChunk.of(chunks_of(named)[position])
 
 
-def test_hits_are_one_a_runbook_best_chunk_first() -> None:
-    """A runbook scores as its best chunk, whatever the order of arrival; other sections are named."""
-    chunks = [found("a", 0.1), found("b", 0.2), found("a", 0.3, position=1)]
-    for arrival in (chunks, chunks[::-1]):
-        first, second = group(arrival, limit=5, prefer=())
-        assert (first.runbook, first.section, first.also) == ("a", "Diagnosis", ("Meaning",))
-        assert (second.runbook, second.score) == ("b", 0.2)
+def names(hits: tuple[Hit, ...]) -> list[str]:
+    """Return the runbooks' ids."""
+    return [hit.runbook for hit in hits]
+
+
+def test_hits_are_one_a_runbook_with_its_best_section() -> None:
+    """A runbook comes once, by the section that is found best over both rankings; the others are named."""
+    rankings = [[stored("a"), stored("a", 1), stored("b")], [stored("a", 1), stored("b")]]
+    first, second = group(rankings, limit=5, prefer=())
+    assert (first.runbook, first.section, first.also) == ("a", "Diagnosis", ("Meaning",))
+    assert (second.runbook, second.section, second.also) == ("b", "Meaning", ())
+    assert first.score == 2 / 61
+    assert second.score == 2 / 62
+
+
+def test_halves_add_up_over_different_sections() -> None:
+    """Found second by words in one section and by meaning in another beats first in one half alone."""
+    rankings = [[stored("x"), stored("a")], [stored("y"), stored("a", 1)]]
+    assert names(group(rankings, limit=3, prefer=())) == ["a", "x", "y"]
+
+
+def test_many_chunks_of_one_runbook_take_one_place() -> None:
+    """A long runbook does not push the next one down."""
+    crowded = group([[stored("a"), stored("a", 1), stored("b")]], limit=2, prefer=())
+    assert crowded[1].score == 1 / 62
 
 
 def test_ties_go_by_id_and_preference_breaks_them() -> None:
     """Equal scores have a fixed order, unless one serves the suspected mechanism."""
-    chunks = [found("b", 0.2, mechanism=Mechanism.DISK), found("a", 0.2)]
-    assert [hit.runbook for hit in group(chunks, limit=5, prefer=())] == ["a", "b"]
-    assert [hit.runbook for hit in group(chunks, limit=5, prefer=(Mechanism.DISK,))] == ["b", "a"]
+    rankings = [[stored("b", mechanism=Mechanism.DISK), stored("a")], [stored("a"), stored("b")]]
+    assert names(group(rankings, limit=5, prefer=())) == ["a", "b"]
+    rankings[1][1] = stored("b", mechanism=Mechanism.DISK)
+    assert names(group(rankings, limit=5, prefer=(Mechanism.DISK,))) == ["b", "a"]
 
 
 def test_preference_does_not_beat_a_far_better_match() -> None:
     """A suspicion is worth some places, not everything."""
-    chunks = [found("b", 0.1, mechanism=Mechanism.DISK), found("a", 0.2)]
-    assert [hit.runbook for hit in group(chunks, limit=5, prefer=(Mechanism.DISK,))] == ["a", "b"]
+    ahead = [stored(f"n{number:02}") for number in range(20)]
+    hits = group([[*ahead, stored("z", mechanism=Mechanism.DISK)]], limit=30, prefer=(Mechanism.DISK,))
+    assert names(hits)[0] == "n00"
+    assert 10 < names(hits).index("z") < 20
 
 
 def test_snippet_is_prose_on_one_line() -> None:
@@ -120,5 +142,7 @@ def test_snippet_is_prose_on_one_line() -> None:
 
 def test_steps_of_stored_chunks_are_in_written_order() -> None:
     """Order of arrival does not matter."""
-    stored = [StoredChunk.of(chunk) for chunk in chunks_of(book())]
-    assert [one.step.text for one in ordered_steps(stored[::-1])] == ["Look.", "Look closer."]
+    assert [one.step.text for one in ordered_steps([stored("a", 1), stored("a")])] == [
+        "Look.",
+        "Look closer.",
+    ]
