@@ -26,7 +26,7 @@ MECHANISM_WORDS = {
     Mechanism.MEMORY: "memory pressure",
     Mechanism.DISK: "disk pressure",
     Mechanism.NETWORK: "network delay or loss",
-    Mechanism.DEPENDENCY: "errors of a dependency",
+    Mechanism.DEPENDENCY: "waiting for a slow or failing dependency",
     Mechanism.EXCEPTION: "exceptions in its code",
     Mechanism.BAD_RETURN: "wrong results from its code",
     Mechanism.CHANGE: "a bad deploy or configuration",

@@ -42,11 +42,8 @@ class Extra:
 
 def findings(sides: Sides) -> Iterator[Finding]:
     """Yield self time and network findings."""
-    gaps = list(gaps_of(sides))
-    waiting = {(gap.service, gap.callee): gap for gap in gaps}
-    del waiting
     yield from _own_time(sides)
-    yield from _paths(sides, gaps)
+    yield from _paths(sides, list(gaps_of(sides)))
 
 
 def level(sketch: Sketch) -> float | None:
@@ -103,10 +100,9 @@ def _own_time(sides: Sides) -> Iterator[Finding]:
     for service in sides.services():
         before, during = sides.both(service)
         best: tuple[float, Extra] | None = None
-        callees = {operation for _, operation in during.calls}
         for operation, flow in during.operations.items():
             earlier = before.operations.get(operation)
-            if earlier is None or min(flow.count, earlier.count) < MIN_CALLS or operation in callees:
+            if earlier is None or min(flow.count, earlier.count) < MIN_CALLS:
                 continue
             own, own_before = level(flow.inner), level(earlier.inner)
             if own is None or own_before is None:
@@ -123,7 +119,7 @@ def _own_time(sides: Sides) -> Iterator[Finding]:
             if value >= 0.5 and (best is None or value > best[0]):
                 best = (value, extra)
         if best is not None:
-            yield _finding(sides, service, best[1], "own time", Mechanism.CPU, best[0])
+            yield _finding(sides, service, best[1], "own time", Mechanism.UNKNOWN, best[0])
 
 
 def _amount(during: float, before: float) -> float:

@@ -30,6 +30,8 @@ class Turn:
     expected: float
     observed: int
     known: bool
+    expected_new: float = 0.0
+    """New templates that the service would show anyway (Good and Turing: as many as it showed once)."""
 
     @property
     def deviance(self) -> float:
@@ -61,6 +63,7 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float) -> list[Tu
     base = sum(before.templates[t].count for t in common)
     now = sum(during.templates[t].count for t in common)
     traffic = now / base if base >= 20 else length
+    once = sum(seen.count == 1 for seen in before.templates.values())
     turns = []
     for identity in sorted({*before.templates, *during.templates}):
         earlier, later = before.templates.get(identity), during.templates.get(identity)
@@ -74,6 +77,7 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float) -> list[Tu
                 expected=(earlier.count if earlier else 0.0) * traffic,
                 observed=later.count if later else 0,
                 known=earlier is not None,
+                expected_new=once * length,
             )
         )
     return turns
@@ -87,7 +91,9 @@ def weight(turn: Turn) -> float:
         return 0.0 if deviance > -3 else min(4.0, math.log2(-deviance) * 1.2)
     if not turn.known:
         value = min(4.0, 1 + math.log2(1 + turn.observed) / 2)
-        return value + (4.0 if severity >= ERROR else 2.0 if severity >= WARN else 0.0)
+        if severity >= WARN:
+            return value + (4.0 if severity >= ERROR else 2.0)
+        return value / (1 + turn.expected_new)
     if deviance < 3:
         return 0.0
     value = min(4.0, math.log2(deviance))

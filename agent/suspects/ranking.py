@@ -95,7 +95,11 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
     for finding in found:
         share = parts[finding.part].value / sum(1 for f in found if f.part == finding.part)
         totals[finding.mechanism] = totals.get(finding.mechanism, 0.0) + share
-    totals.pop(Mechanism.UNKNOWN, None)
+    # Time a service spends itself is work where its CPU says so, else waiting for what nobody observes.
+    slow = totals.pop(Mechanism.UNKNOWN, 0.0)
+    if "own time" in parts:
+        working = Mechanism.CPU if Mechanism.CPU in totals else Mechanism.DEPENDENCY
+        totals[working] = totals.get(working, 0.0) + slow
     if not totals:
         return Mechanism.UNKNOWN
     if Mechanism.CHANGE in totals and totals.get(Mechanism.EXCEPTION, 0.0) > 0:
