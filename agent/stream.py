@@ -132,6 +132,9 @@ class Stream:
         while not stop.is_set():
             self._read()
             now = self._clock()
+            # A partition that lags is not silent: what it says waits on the broker.
+            behind = [partition for partition, records in self._source.lag().items() if records]
+            self.pipeline.windows.expect(behind, wall=now)
             self.pipeline.tick(now)
             if now - saved >= self._every or self._waiting:
                 self.commit()
