@@ -23,7 +23,7 @@ from ingest.summary import WindowSummary
 
 NAME = "calls"
 VERSION = "1"
-ERRORS = Threshold(value=5.0)
+ERRORS = Threshold(value=5.0, consecutive=2)
 LATENCY = Threshold(value=6.0, consecutive=2, extreme=6.0)
 MAX_SERVICES = 5_000
 MAX_SUBJECTS = 1_000
@@ -124,14 +124,12 @@ class Calls:
         usual = model.short.expected(traffic.count)
         score = model.score_one(traffic.errors, traffic.count)
         name = f"{traffic.kind}|{traffic.subject}|errors"
-        flagged = traffic.errors >= _MINIMUM_ERRORS and self._errors.reached(score, 1)
+        high = traffic.errors >= _MINIMUM_ERRORS and score >= self._errors.value
+        flagged = high and self._errors.reached(score, model.streak + 1)
         run = self._run(summary, name) if flagged else None
         if flagged and run is None:
-            subject.errors = model = BurstModel()
-        if run is None or learning:
-            model.learn_one(traffic.errors, traffic.count)
-        else:
-            model.pass_by(traffic.errors, traffic.count)
+            subject.errors, high = (model := BurstModel()), False
+        model.settle(traffic.errors, traffic.count, high=high and not learning)
         if run is None:
             return ()
         share, before = traffic.errors / traffic.count, usual / traffic.count

@@ -41,6 +41,8 @@ MAX_SERIES = 50_000
 MAX_SERVICES = 5_000
 
 _FIRST_FIT = 10
+_REFIT = 30
+"""New values after which a full history is fitted again."""
 _MODIFIED = 0.6745
 """What PyOD multiplies with, so that normal noise has a deviation of 1."""
 _TYPICAL_PEAK = 3.0
@@ -146,9 +148,8 @@ class Outliers:
 
     def _fit(self, candidate: _Candidate) -> None:
         state = candidate.state
-        if state.seen < _FIRST_FIT or state.seen - state.fitted < max(
-            5, state.fitted // 10 if not state.full() else 12
-        ):
+        news = state.seen - state.fitted
+        if state.seen < _FIRST_FIT or news < (_REFIT if state.full() else max(_FIRST_FIT, state.fitted // 4)):
             return
         history = state.history()
         # A constant has no deviation, and PyOD divides by it; the scale below takes its place.

@@ -96,6 +96,26 @@ class BurstModel:
     long: RateModel = field(default_factory=RateModel)
     counts: list[float] = field(default_factory=list)
     exposures: list[float] = field(default_factory=list)
+    streak: int = 0
+    """High windows in a row, up to now."""
+    held: tuple[float, float] | None = None
+    """Count and exposure of the first high window, until it is clear whether it was noise."""
+
+    def settle(self, count: float, exposure: float, *, high: bool) -> None:
+        """Learn a window unless it is high; a lone high one is learned once a normal one follows it.
+
+        What comes every ten minutes for a moment is thus known after the first time.
+        """
+        if high:
+            self.streak += 1
+            self.held = (float(count), float(exposure)) if self.streak == 1 else None
+            self.pass_by(count, exposure)
+            return
+        if self.held is not None:
+            self.short.learn_one(*self.held)
+            self.held = None
+        self.streak = 0
+        self.learn_one(count, exposure)
 
     def score_one(self, count: float, exposure: float = 1.0) -> float:
         """Return the higher of the two scores; the long view speaks only while the count is above normal."""
@@ -112,10 +132,10 @@ class BurstModel:
             self.long.learn_one(*self._long(count, exposure))
         self.pass_by(count, exposure)
 
-    def learn_zeros(self, windows: int) -> None:
+    def pause(self, windows: int) -> None:
         """Learn `windows` windows without any."""
         for _ in range(min(windows, LONG)):
-            self.learn_one(0.0)
+            self.settle(0.0, 1.0, high=False)
         rest = windows - LONG
         self.short.learn_zeros(rest)
         self.long.learn_zeros(rest)

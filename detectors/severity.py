@@ -20,7 +20,7 @@ from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "severity"
 VERSION = "1"
-THRESHOLD = Threshold(value=5.0)
+THRESHOLD = Threshold(value=5.0, consecutive=2)
 MAX_SERVICES = 5_000
 _SHOWN = 3
 _MINIMUM = 3
@@ -99,15 +99,13 @@ class SeverityRise:
         score = weight * model.score_one(count, exposure)
         templates = _carriers(summary, lowest)
         key = (summary.environment, summary.service, subject)
-        flagged = bool(templates) and count * weight >= _MINIMUM and self._threshold.reached(score, 1)
+        high = bool(templates) and count * weight >= _MINIMUM and score >= self._threshold.value
+        flagged = high and self._threshold.reached(score, model.streak + 1)
         run = self._state.runs.extend(key, summary.start, summary.end) if flagged else None
         if run is not None and self._state.runs.accepted(key, summary.end):
             service.levels[subject] = model = BurstModel()
-            run = None
-        if run is None or learning:
-            model.learn_one(count, exposure)
-        else:
-            model.pass_by(count, exposure)
+            high, run = False, None
+        model.settle(count, exposure, high=high and not learning)
         if run is None:
             return ()
         finding = self._finding(summary, subject, templates, count, usual, score, learning)

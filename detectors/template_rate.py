@@ -32,7 +32,7 @@ from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "template_rate"
 VERSION = "1"
-BURST = Threshold(value=8.0)
+BURST = Threshold(value=8.0, consecutive=2)
 ABSENCE = Threshold(value=16.0)
 MAX_SERVICES = 5_000
 MAX_TEMPLATES = 2_000
@@ -110,7 +110,7 @@ class TemplateRate:
         if known is None:
             known = service.templates[template.template_id] = _Template(window=now - 1, born=now)
         touch(service.templates, template.template_id, MAX_TEMPLATES)
-        known.burst.learn_zeros(now - known.window - 1)
+        known.burst.pause(now - known.window - 1)
         known.window = now
         known.text, known.severity = template.template, template.severity_number
         known.presence.learn_one(template.count)
@@ -118,15 +118,13 @@ class TemplateRate:
         exposure = _traffic(total - template.count, service.lines.expected() - usual)
         score = _weight(template) * known.burst.score_one(template.count, max(1.0, exposure))
         subject = (summary.environment, summary.service, template.template_id)
-        flagged = template.count >= _MINIMUM and self._burst.reached(score, 1)
+        high = template.count >= _MINIMUM and score >= self._burst.value
+        flagged = high and self._burst.reached(score, known.burst.streak + 1)
         run = self._state.runs.extend(subject, summary.start, summary.end) if flagged else None
         if run is not None and self._state.runs.accepted(subject, summary.end):
             known.burst = BurstModel()
-            run = None
-        if run is None or learning:
-            known.burst.learn_one(template.count, max(1.0, exposure))
-        else:
-            known.burst.pass_by(template.count, max(1.0, exposure))
+            high, run = False, None
+        known.burst.settle(template.count, max(1.0, exposure), high=high and not learning)
         if run is None:
             return ()
         finding = self._burst_finding(summary, template, usual, score, learning)
