@@ -29,6 +29,12 @@ log = structlog.get_logger(__name__)
 
 Announce = Callable[[Sequence[IncidentChange]], Sequence[OutboxEntry]]
 """Turns changes into the messages they call for."""
+UNREAD: Nanos = 5 * SECOND
+"""A partition that nothing was taken from for so long, and that has records, is behind rather than idle."""
+
+
+class StreamStoppedError(Exception):
+    """The stream has ended before a checkpoint held the record: hand it in again after the next start."""
 
 
 class PartitionsLost(Exception):  # noqa: N818 - reads as a condition, not as a bug
@@ -67,6 +73,7 @@ class Stream:
         self._inbox: queue.Queue[tuple[Record, Future[None]]] = queue.Queue(maxsize=1000)
         self._waiting: list[Future[None]] = []
         self._positions: dict[tuple[str, int], int] = {}
+        self._taken: dict[tuple[str, int], Nanos] = {}
         self._epoch = 0
         self.counts = StreamCounts()
         self.pipeline = pipeline()
@@ -95,9 +102,7 @@ class Stream:
             except FencedError as error:
                 self.counts.fenced += 1
                 self.failure = f"fenced: {error}"
-                log.error(
-                    "stream.fenced", owner=self._owner, next="another process holds this owner; stopping"
-                )
+                log.warning("stream.fenced", owner=self._owner, next="another process has this owner; ending")
                 break
             except PartitionsLost as error:
                 log.warning(
@@ -112,13 +117,15 @@ class Stream:
                 )
                 self._fail_waiting(error)
                 stop.wait(self._restart_after)
-        self.ready.clear()
+            self.ready.clear()
+        self._fail_waiting(StreamStoppedError(self.failure or "the stream has stopped"))
         self._source.close()
 
     def _restore(self) -> None:
         restored: Restored = self._store.take_over(self._owner)
         self._epoch = restored.epoch
         self._positions = {(topic, part): offset for topic, part, offset in restored.offsets}
+        self._taken = {}
         self.pipeline = self._build()
         if restored.snapshot is not None:
             self.pipeline.load(restored.snapshot)
@@ -130,24 +137,27 @@ class Stream:
         self.ready.set()
         self.failure = None
         while not stop.is_set():
-            self._read()
+            self._read(stop)
             now = self._clock()
-            # A partition that lags is not silent: what it says waits on the broker.
-            behind = [partition for partition, records in self._source.lag().items() if records]
-            self.pipeline.windows.expect(behind, wall=now)
+            self._wait_for_unread(now)
             self.pipeline.tick(now)
             if now - saved >= self._every or self._waiting:
                 self.commit()
                 saved = self._clock()
         self.commit()
 
-    def _read(self) -> None:
+    def _read(self, stop: threading.Event) -> None:
         for item in self._source.poll(0.2):
             if isinstance(item, Rebalanced):
                 self._rebalance(item)
                 continue
-            self._positions[(item.origin.topic, item.origin.partition)] = item.origin.offset + 1
-            self.pipeline.take(item, self._clock())
+            if stop.is_set():
+                # The rest of the batch is in no position yet: the next start reads it again.
+                return
+            partition, now = (item.origin.topic, item.origin.partition), self._clock()
+            self.pipeline.take(item, now)
+            self._positions[partition] = item.origin.offset + 1
+            self._taken[partition] = now
         while True:
             try:
                 record, done = self._inbox.get_nowait()
@@ -155,6 +165,18 @@ class Stream:
                 return
             self.pipeline.take(record, self._clock())
             self._waiting.append(done)
+
+    def _wait_for_unread(self, now: Nanos) -> None:
+        """Have time wait for a partition that lags because we have not come to it: what it says is unread.
+
+        One that we do read and that still says nothing holds only what is refused, and must not stop time.
+        """
+        unread = [
+            partition
+            for partition, records in self._source.lag().items()
+            if records and now - self._taken.get(partition, 0) >= UNREAD
+        ]
+        self.pipeline.windows.expect(unread, wall=now)
 
     def _rebalance(self, item: Rebalanced) -> None:
         """Checkpoint before partitions go elsewhere; read on where they came from.
@@ -206,6 +228,9 @@ class Stream:
         )
 
     def _fail_waiting(self, error: Exception) -> None:
+        """Tell whoever waits for a checkpoint that it failed; what is still in the inbox too once we end."""
         waiting, self._waiting = self._waiting, []
+        while isinstance(error, StreamStoppedError) and not self._inbox.empty():
+            waiting.append(self._inbox.get_nowait()[1])
         for done in waiting:
             done.set_exception(error)

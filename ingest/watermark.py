@@ -1,8 +1,9 @@
 """Event time of a stream with several source partitions; part of `ingest.windows`. Pure: wall time is given.
 
 The stream's time is the least of its active partitions' times and never goes back. A partition that is
-idle is left out until it speaks again; when all are, time goes on at the pace of the wall clock. Events
-far ahead of their partition are held until enough of them agree, so that one wrong clock closes nothing.
+idle is left out until it speaks again; when all are, time goes on at the pace of the wall clock. A backlog
+that ends such a silence has time wait for all of them again, because each may have its own. Events far
+ahead of their partition are held until enough of them agree, so that one wrong clock closes nothing.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class Watermark:
         state = self.partitions.get(partition)
         if state is None:
             state = self.partitions[partition] = PartitionTime(spoke=wall, awake=wall)
+        if event.time < wall - self._idle and self._silent(wall):
+            # Silence ends with something old, so a backlog is coming: others may have theirs.
+            self.expect(self.partitions, wall=wall)
         if event.time > self._expected(state, wall) + self._jump:
             return self._hold(state, event, wall)
         rejected = tuple(state.held)
@@ -103,6 +107,12 @@ class Watermark:
         for state in self.partitions.values():
             state.held.clear()
         return held
+
+    def _silent(self, wall: Nanos) -> bool:
+        """Say whether no partition has spoken for the idle time."""
+        return all(
+            state.newest is None or wall - state.spoke >= self._idle for state in self.partitions.values()
+        )
 
     def _expected(self, state: PartitionTime, wall: Nanos) -> Nanos:
         """Where the partition's time would be if it had gone on with the clock since it last spoke."""

@@ -45,12 +45,16 @@ def save_due(connection: Connection, due: Sequence[InvestigationDue]) -> None:
 
 
 def lease(connection: Connection, worker: str, now: Nanos, ttl: Nanos) -> Lease | None:
-    """Take the due investigation that waits longest and that nobody holds at `now`, else None."""
+    """Take the due investigation that waits longest and that nobody else holds at `now`, else None.
+
+    A worker asks only when it is at nothing, so a lease under its own name is one that a process which was
+    killed has left behind: it is taken again at once instead of being waited for.
+    """
     row = connection.execute(
         select(investigations)
         .where(
             _DUE,
-            or_(_TABLE.worker.is_(None), _TABLE.expires_at <= now),
+            or_(_TABLE.worker.is_(None), _TABLE.worker == worker, _TABLE.expires_at <= now),
         )
         .order_by(_TABLE.waiting_since, _TABLE.incident_id)
         .limit(1)

@@ -142,7 +142,10 @@ class InvestigationStore(Protocol):
     """The worker's side."""
 
     def lease(self, worker: str, now: Nanos, ttl: Nanos) -> Lease | None:
-        """Take the oldest due investigation nobody holds (or whose lease ran out), else None."""
+        """Take the oldest due investigation that nobody else holds (or whose lease ran out), else None.
+
+        One thread a worker name: what `worker` itself holds was left by a killed process, and is taken again.
+        """
         ...
 
     def heartbeat(self, lease: Lease, now: Nanos, ttl: Nanos) -> bool:

@@ -288,6 +288,21 @@ def test_a_lease_that_ran_out_goes_to_the_next(store: SqlStore) -> None:
     assert store.stats()["investigations_due"] == 1
 
 
+def test_a_worker_takes_up_what_its_killed_predecessor_held(store: SqlStore) -> None:
+    """Under the same name at once, as a further attempt; what the predecessor says ends nothing."""
+    opened(store)
+    left = store.lease("w1", NOW, TTL)
+    assert left is not None
+    taken = store.lease("w1", NOW + 1, TTL)
+    assert taken is not None
+    assert (taken.due, taken.attempt, taken.expires_at) == (left.due, 2, NOW + 1 + TTL)
+    assert not store.heartbeat(left, NOW + 1, TTL)
+    store.finish(left)
+    assert store.lease("w2", NOW + 1, TTL) is None
+    store.finish(taken)
+    assert store.stats()["investigations_due"] == 0
+
+
 def test_a_heartbeat_keeps_the_lease(store: SqlStore) -> None:
     """For another ttl from when it came."""
     opened(store)

@@ -312,3 +312,24 @@ def test_after_a_restart_a_backlog_with_a_gap_is_no_jump() -> None:
     resumed.expect([A], wall=at(3600))
     deliver(resumed, [(at(3600), A, log(at(1800), offset=1))])
     assert resumed.stream_time(at(3600)) == at(1800)
+
+
+def test_a_backlog_that_ends_a_silence_waits_for_the_other_partitions() -> None:
+    """Two partitions replayed at once are both in time, although one is read first."""
+    windows = _windows()
+    windows.expect([A, B], wall=at(3000))
+    windows.advance(at(3100))
+    first = deliver(windows, [(at(3101), A, log(at(i * 10), offset=i)) for i in range(50)])
+    assert first == []
+    closed = deliver(windows, [(at(3105), B, log(at(i * 10), service="pay", offset=i)) for i in range(50)])
+    assert windows.counts["late"] == 0
+    assert sum(s.lines for s in of([*closed, *windows.flush()], "pay")) == 50
+
+
+def test_live_events_after_a_silence_do_not_wait_for_partitions_that_say_nothing() -> None:
+    """Only what is old announces a backlog: a sparse live stream goes on at its own pace."""
+    windows = _windows()
+    windows.expect([A, B], wall=at(0))
+    windows.advance(at(40))
+    closed = deliver(windows, [(at(40), A, log(at(40))), (at(40), A, log(at(56), offset=1))])
+    assert _starts(closed) == [40]
