@@ -99,7 +99,10 @@ class Pipeline:
         """Move stream time to `wall`: close windows, judge them, correlate what was found."""
         for closed in self.windows.advance(wall):
             self._judge(closed)
-        self._correlate((), self.windows.stream_time(wall))
+        # Incidents live by closed windows alone, so that arrival order cannot matter; only where there is
+        # no telemetry at all (alerts over HTTP) does time have to move them by itself.
+        if not self.windows.buffered and self._correlator.incidents():
+            self._correlate((), self.windows.stream_time(wall))
 
     def finish(self) -> None:
         """Close every open window: the end of a recording."""

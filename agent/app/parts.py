@@ -188,6 +188,8 @@ def investigation(
     checkpointer: BaseCheckpointSaver[Any] | None,
 ) -> Investigation:
     """Return the investigation graph with all its nodes."""
+    # Whatever the environment says, prompts are not sent to a tracing service: no data leaves the house.
+    os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
     budget = TokenBudget(settings.model.tokens_per_day, time.time_ns)
     hypothesise = None
     if language.model is not None:
