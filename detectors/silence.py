@@ -73,8 +73,6 @@ class _Environment:
 class _State:
     environments: dict[str, _Environment] = field(default_factory=dict)
     runs: Runs = field(default_factory=lambda: Runs(gap=0))
-    start: Nanos = 0
-    """Start of the window that is being collected."""
 
 
 class Silence:
@@ -96,7 +94,6 @@ class Silence:
             environment.services[summary.service] = service
         touch(environment.services, summary.service, MAX_SERVICES)
         service.came(summary.start, summary.end)
-        self._state.start = summary.start
         return ()
 
     def tick(self, end: Nanos) -> Sequence[Anomaly]:
@@ -124,7 +121,7 @@ class Silence:
         found: list[Anomaly] = []
         for service_name in sorted(environment.services):
             service = environment.services[service_name]
-            if end - service.last > ACCEPT_AFTER + (end - self._state.start):
+            if end - service.last > ACCEPT_AFTER:
                 del environment.services[service_name]
                 continue
             score = service.overdue(end)

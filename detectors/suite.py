@@ -141,14 +141,15 @@ class Suite:
                 f"the detectors' state has schema {manifest.schema}, this version reads {SCHEMA}"
             )
         entries = {entry.name: entry for entry in manifest.detectors}
-        fresh: list[str] = []
-        for detector in self._detectors:
-            entry = entries.get(detector.name)
-            if entry is None or entry.version != detector.version:
-                fresh.append(detector.name)
-                continue
+        for entry in manifest.detectors:
             if hashlib.sha256(entry.state).hexdigest() != entry.sha256:
                 raise ValueError(f"the state of {entry.name} is damaged (sha256 differs); start without it")
-            detector.load(entry.state)
+        fresh: list[str] = []
+        for detector in self._detectors:
+            fitting = entries.get(detector.name)
+            if fitting is not None and fitting.version == detector.version:
+                detector.load(fitting.state)
+            else:
+                fresh.append(detector.name)
         self._state = _State(warmups=manifest.warmups, last=manifest.last)
         self.fresh = tuple(fresh)
