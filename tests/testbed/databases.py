@@ -19,8 +19,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-from tests.support.broker import free_port
-from tests.testbed.processes import Child, ProcessError, start
+from tests.testbed.processes import Child, ProcessError, server_port, start
 
 START_S = 30.0
 PRODUCTS = 120
@@ -71,7 +70,7 @@ class Redis:
             raise ProcessError("redis-server is missing: `apt-get install -y redis-server`")
         self._directory = directory
         self._niceness = niceness
-        self.port = free_port()
+        self.port = server_port()
         self.log = directory / "redis.log"
         self._child: Child | None = None
 
@@ -117,7 +116,7 @@ class Postgres:
         self._directory = directory
         self._niceness = niceness
         self._user = "postgres" if os.geteuid() == 0 else None
-        self.port = free_port()
+        self.port = server_port()
         self.log = directory / "data" / "log" / "postgresql.log"
         self._child: Child | None = None
 
