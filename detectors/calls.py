@@ -29,9 +29,10 @@ MAX_SERVICES = 5_000
 MAX_SUBJECTS = 1_000
 """Operations and edges a service."""
 _MINIMUM_ERRORS = 3
+_LASTING = 3
 _FORGET_CALLER: Nanos = 3600 * SECOND
 """A service that nobody called for this long counts as one that nobody calls."""
-_MINIMUM_SHIFT = 0.005
+_MINIMUM_SHIFT = 0.01
 """Seconds that a latency must grow by to matter to anyone."""
 
 
@@ -171,7 +172,11 @@ class Calls:
             score = model.score_one(value)
             high = score >= self._latency.value and value - usual >= _MINIMUM_SHIFT
             self._learn(subject, quantile, value, high=high and not learning)
-            if high and self._latency.reached(score, subject.streak[quantile]):
+            streak = subject.streak[quantile]
+            if quantile == "p50" and subject.calls.spanned >= _LASTING and score >= 2 * self._latency.value:
+                # The middle of calls from half a minute has lasted already; their p90 is one odd call.
+                streak += 1
+            if high and self._latency.reached(score, streak):
                 worst = max(worst or (0.0, "", 0.0, 0.0), (score, quantile, usual, value))
         name = f"{traffic.kind}|{traffic.subject}|latency"
         run = self._run(summary, name) if worst is not None else None

@@ -32,6 +32,8 @@ class Pool:
 
     sketch: Sketch = field(default_factory=Sketch)
     windows: int = 0
+    spanned: int = 0
+    """Windows that the last sample was collected over."""
 
     def add(self, sketch: Sketch) -> Sketch | None:
         """Add a window's calls; return the pooled ones once they are enough, and begin anew."""
@@ -40,7 +42,8 @@ class Pool:
         count = self.sketch.count
         if count < ENOUGH and self.windows < PATIENCE:
             return None
-        pooled, self.sketch, self.windows = self.sketch, Sketch(), 0
+        pooled, self.spanned = self.sketch, self.windows
+        self.sketch, self.windows = Sketch(), 0
         return pooled if count >= FEW else None
 
 
