@@ -1,0 +1,137 @@
+"""Alertmanager's webhook in: a notification becomes a record, and 202 means that it is stored.
+
+Alertmanager sends again on anything that is not 2xx and not 4xx: so what can pass is 503 with Retry-After,
+and what can never be taken is 4xx. The same body has the same origin, so that a repeat adds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import queue
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from agent.serve.deps import Deps
+from agent.serve.incidents import json_response
+from agent.serve.openapi import told
+from agent.serve.problems import RETRY_AFTER, ProblemError
+from ingest.decoders import alertmanager
+from ingest.decoders.batch import Batch
+from ingest.events import DecodeError, TopicDefaults
+from ingest.record import Nanos, Origin, Record
+
+log = structlog.get_logger(__name__)
+
+TOPIC = "http.alertmanager"
+MAX_BODY = 4 * 1024 * 1024
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "Alertmanager's webhook, version 4.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["version", "alerts"],
+                    "properties": {
+                        "version": {"const": "4"},
+                        "alerts": {"type": "array", "items": {"type": "object"}},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def router(deps: Deps) -> APIRouter:
+    """Return the routes under /api/v1/alerts."""
+    routes = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+
+    @routes.post(
+        "/alertmanager",
+        status_code=202,
+        responses=told("AcceptedView", 400, 413, 415, 501, 503, status=202),
+        openapi_extra=_BODY,
+        operation_id="takeAlerts",
+    )
+    async def take_alerts(request: Request) -> Response:
+        """Take a notification; answers once it is stored, so that nothing is lost after a 202."""
+        _expect_json(request)
+        raw = await _body(request)
+        record = alert_record(raw, deps.now())
+        alerts, refused = _counted(record)
+        await _stored(deps, record)
+        origin = record.origin
+        return json_response(
+            {
+                "alerts": alerts,
+                "refused": refused,
+                "origin": {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
+            },
+            202,
+        )
+
+    return routes
+
+
+def alert_record(raw: bytes, received: Nanos) -> Record:
+    """Return the record of a webhook's body; equal bodies have equal origins."""
+    number = int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()) >> 1
+    return Record(origin=Origin(topic=TOPIC, partition=0, offset=number), value=raw, received=received)
+
+
+def _expect_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # A browser asks before it sends this type across origins: a page elsewhere cannot raise alerts.
+    if kind != "application/json":
+        raise ProblemError(415, "Send the webhook with `Content-Type: application/json`.")
+
+
+async def _body(request: Request) -> bytes:
+    told_size = request.headers.get("content-length", "")
+    if told_size.isdecimal() and int(told_size) > MAX_BODY:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> ProblemError:
+    detail = f"A notification may have {MAX_BODY // 1024 // 1024} MiB; lower `max_alerts` of the webhook."
+    return ProblemError(413, detail)
+
+
+def _counted(record: Record) -> tuple[int, int]:
+    """Return how many alerts can be read and how many cannot; a 400 problem when it is no webhook."""
+    batch = Batch(record, record.received, TopicDefaults())
+    try:
+        alertmanager.decode(record.value, batch)
+    except DecodeError as error:
+        raise ProblemError(400, f"This is no Alertmanager webhook v4: {error.reject.detail}.") from None
+    return len(batch.events), len(batch.rejects)
+
+
+async def _stored(deps: Deps, record: Record) -> None:
+    if deps.submit is None:
+        raise ProblemError(501, "This process shows a recording and takes no alerts; `faultline run` does.")
+    try:
+        waiting: asyncio.Future[Any] = asyncio.wrap_future(deps.submit(record))
+        # Shielded: the stream completes its future whether or not anybody still waits here.
+        await asyncio.wait_for(asyncio.shield(waiting), deps.stored_within)
+    except queue.Full:
+        raise ProblemError(503, "The stream is too far behind; send again.", RETRY_AFTER) from None
+    except TimeoutError:
+        detail = "The alerts were not stored in time; send again, a repeat adds nothing."
+        raise ProblemError(503, detail, RETRY_AFTER) from None
+    except Exception as error:  # what made the stream fail: its own log has the rest
+        log.warning("alerts.not_stored", cause=type(error).__name__, exc_info=True)
+        raise ProblemError(503, "The stream failed over this checkpoint; send again.", RETRY_AFTER) from None
