@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from tests.support.broker import Broker
 from tests.testbed.faults import BAD_DEPLOY, POOL_EXHAUSTED, QUIET, SLOW_DEPENDENCY, Fault
 from tests.testbed.services.telemetry import CHANGES, LOGS, TOPICS
-from tests.testbed.shop import Shop
+from tests.testbed.shop import VERSIONS, Shop
 
 PATIENCE_S = 120.0
 RATE = 10.0
@@ -72,6 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Liste
     try:
         running.start()
         running.open_doors()
+        assert len(_still_running(scratch)) >= len(VERSIONS), "the check at the end would see nothing"
         yield running, listener
     finally:
         listener.close()
