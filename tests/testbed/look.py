@@ -52,7 +52,7 @@ def _render(
 ) -> list[str]:
     minutes = sorted({minute for _, minute in [*lines, *spans]})
     onset = _minute({"time": known["incident"]["start"]}, zero) if known["incident"] else None
-    head = "".join(f"{('>' if minute == onset else '') + str(minute):>15}" for minute in minutes)
+    head = "".join(f"{('>' if minute == onset else '') + str(minute):>18}" for minute in minutes)
     rows = [f"{known['id']}: {known['counts']}", f"{'minute':12}{head}"]
     for service in sorted({service for service, _ in [*lines, *spans]} | set(points)):
         cells = []
@@ -60,6 +60,6 @@ def _render(
             count, bad = lines.get((service, minute), [0, 0])
             taken = spans.get((service, minute))
             speed = f"{len(taken)} {_p95(taken):.0f}ms" if taken else "-"
-            cells.append(f"{f'{count}/{bad} {speed}':>15}")
+            cells.append(f"{f'{count}/{bad} {speed}':>18}")
         rows.append(f"{service:12}{''.join(cells)}  {points[service]} points")
     return rows
