@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 TEMPLATE_TOKENS = 40
 """What a chat template adds around two messages, generously."""
+HEADLINE_LENGTH, CLAIM_LENGTH, CLAIMS = 100, 110, 2
+"""The longest answer must end within 200 tokens: text full of digits has a token for every 2.5 characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +84,19 @@ def answer_schema(bundle: Packed, offered: tuple[OfferedStep, ...]) -> dict[str,
     """Return the JSON schema of an answer: its enums are this incident's own aliases and services."""
     properties: dict[str, Any] = {
         "suspect": {"enum": list(bundle.services)},
-        "headline": {"type": "string", "minLength": 10, "maxLength": 140},
+        "headline": {"type": "string", "minLength": 10, "maxLength": HEADLINE_LENGTH},
         "claims": {
             "type": "array",
             "minItems": 1,
-            "maxItems": 3,
+            "maxItems": CLAIMS,
             "items": {
                 "type": "object",
                 "properties": {
-                    "text": {"type": "string", "minLength": 10, "maxLength": 180},
+                    "text": {"type": "string", "minLength": 10, "maxLength": CLAIM_LENGTH},
                     "evidence": {
                         "type": "array",
                         "minItems": 1,
-                        "maxItems": 3,
+                        "maxItems": 2,
                         "items": {"enum": [alias for alias, _ in bundle.aliases]},
                     },
                 },
@@ -107,7 +109,7 @@ def answer_schema(bundle: Packed, offered: tuple[OfferedStep, ...]) -> dict[str,
         properties["steps"] = {
             "type": "array",
             "minItems": 1,
-            "maxItems": 3,
+            "maxItems": 2,
             "items": {"enum": [step.alias for step in offered]},
         }
     return {
