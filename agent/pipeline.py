@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from agent.analysis import IncidentChange, InvestigationDue
+from agent.analysis import Incident, IncidentChange, InvestigationDue
 from agent.incidents import Correlator, alert_anomaly
 from agent.store.port import TelemetryRow
 from agent.topology import Topology
@@ -45,6 +45,8 @@ class Outcome:
     due: list[InvestigationDue] = field(default_factory=list)
     refused: list[tuple[Record, tuple[Reject, ...]]] = field(default_factory=list)
     telemetry: list[TelemetryRow] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    """Live incidents that differ from the last outcome's, a change told or not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class Pipeline:
         self._decode, self._redactor, self.windows = decode, redactor, windows
         self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
         self._outcome = Outcome()
+        self._told: dict[str, Incident] = {}
         self.counts = Counts()
 
     def take(self, record: Record, wall: Nanos) -> None:
@@ -109,9 +112,16 @@ class Pipeline:
         for closed in self.windows.flush():
             self._judge(closed)
 
+    def lead(self, incident_id: str, service: str) -> None:
+        """Note who leads an incident's suspects: another leader makes a new analysis due."""
+        self._correlator.lead(incident_id, service)
+
     def outcome(self) -> Outcome:
         """Return what has come up since the last call, and forget it."""
         done, self._outcome = self._outcome, Outcome()
+        live = {incident.id: incident for incident in self._correlator.incidents()}
+        done.incidents = [one for one in live.values() if self._told.get(one.id) != one]
+        self._told = live
         done.telemetry = [
             TelemetryRow(environment=environment, service=service, minute=minute, windows=windows)
             for environment, service, minute, windows in self._minutes.dirty()

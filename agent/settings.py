@@ -7,17 +7,26 @@ with two underscores: `FAULTLINE_KAFKA__BOOTSTRAP_SERVERS=broker:9092`.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 Format = Literal[
     "auto", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces", "otlp_json", "json", "docker", "text"
 ]
+
+
+PREFIX = "FAULTLINE_"
 
 
 class SettingsError(Exception):
@@ -154,7 +163,7 @@ class Settings(BaseSettings):
     """The whole tree."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FAULTLINE_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -181,19 +190,6 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which arrives as keyword arguments."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
     @property
     def home_folder(self) -> Path:
         return self.home.expanduser()
@@ -218,8 +214,9 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         if loaded is not None and not isinstance(loaded, dict):
             raise SettingsError(f"{path}: must hold a mapping of settings; see `faultline config reference`")
         tree = loaded or {}
+    _refuse_unknown_variables(os.environ)
     try:
-        settings = Settings(**(tree | overrides))
+        settings = _over(tree)(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explained(error, path))) from error
     if (
@@ -231,6 +228,37 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
             "set FAULTLINE_HTTP__API_KEY"
         )
     return settings
+
+
+def _over(tree: dict[str, Any]) -> type[Settings]:
+    """Return the settings type whose defaults a file's `tree` replaces: arguments, environment, file."""
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=tree)
+
+    return WithFile
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsError` for a `FAULTLINE_…` variable that sets nothing: a typo must not pass silently."""
+    known = set(Settings.model_fields)
+    for variable in environment:
+        name = variable.removeprefix(PREFIX).split("__")[0].lower()
+        if not variable.startswith(PREFIX) or name in known or name.startswith(("test_", "data")):
+            continue
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+        hint = f"did you mean {PREFIX}{near[0].upper()}?" if near else "see `faultline config reference`"
+        raise SettingsError(f"{variable}: unknown setting; {hint}")
 
 
 def _explained(error: ValidationError, path: Path | None) -> Iterator[str]:

@@ -72,6 +72,7 @@ class Stream:
         self._every, self._on_step, self._restart_after = checkpoint_every, on_step, restart_after
         self._inbox: queue.Queue[tuple[Record, Future[None]]] = queue.Queue(maxsize=1000)
         self._waiting: list[Future[None]] = []
+        self._leaders: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._positions: dict[tuple[str, int], int] = {}
         self._taken: dict[tuple[str, int], Nanos] = {}
         self._epoch = 0
@@ -88,6 +89,10 @@ class Stream:
         done: Future[None] = Future()
         self._inbox.put_nowait((record, done))
         return done
+
+    def lead(self, incident_id: str, service: str) -> None:
+        """Say who leads an incident's suspects; callable from any thread, heard at the next step."""
+        self._leaders.put((incident_id, service))
 
     def positions(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Return where to read on, for partitions the stream has been at."""
@@ -158,6 +163,8 @@ class Stream:
             self.pipeline.take(item, now)
             self._positions[partition] = item.origin.offset + 1
             self._taken[partition] = now
+        while not self._leaders.empty():
+            self.pipeline.lead(*self._leaders.get())
         while True:
             try:
                 record, done = self._inbox.get_nowait()
@@ -215,6 +222,7 @@ class Stream:
 
     def _checkpoint(self, outcome: Outcome) -> Checkpoint:
         newest = {change.incident.id: change.incident for change in outcome.changes}
+        newest.update((incident.id, incident) for incident in outcome.incidents)
         return Checkpoint(
             owner=self._owner,
             epoch=self._epoch,

@@ -84,6 +84,7 @@ class Player:
             self.dead_letters.put(record, rejects)
         self.dead_letters.flush()
         newest = {change.incident.id: change.incident for change in outcome.changes}
+        newest.update((incident.id, incident) for incident in outcome.incidents)
         self.store.checkpoint(
             Checkpoint(
                 owner=OWNER,

