@@ -45,7 +45,9 @@ def played(records: Iterable[tuple[Nanos, Record]], stages: Pipeline) -> bytes:
     )
 
 
-def shuffled(records: Iterable[tuple[Nanos, Record]], within: Nanos, seed: int) -> Iterator[tuple[Nanos, Record]]:
+def shuffled(
+    records: Iterable[tuple[Nanos, Record]], within: Nanos, seed: int
+) -> Iterator[tuple[Nanos, Record]]:
     """Yield the records delayed by up to `within` each, in the order in which they then come."""
     rng = random.Random(seed)
     late = [(at + rng.randrange(within), number, record) for number, (at, record) in enumerate(records)]
