@@ -47,13 +47,9 @@ def settings(home: Path, topics: Topics, hook: Receiver) -> dict[str, Any]:
 
 def replay(recording: Path, topics: Topics) -> None:
     """Produce the recording as raw OTLP, as fast as it goes, so that it ends now."""
-    subprocess.run(
-        [FAULTLINE, "replay", recording, "--to", "kafka"]
-        + ["--bootstrap", topics.bootstrap, "--prefix", topics.prefix],
-        check=True,
-        timeout=180,
-        capture_output=True,
-    )
+    to_kafka = ["--to", "kafka", "--bootstrap", topics.bootstrap, "--prefix", topics.prefix]
+    command = [str(FAULTLINE), "replay", str(recording), *to_kafka]
+    subprocess.run(command, check=True, timeout=180, capture_output=True)
 
 
 def explained(service: RunningService) -> dict[str, Any] | None:

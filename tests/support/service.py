@@ -1,4 +1,4 @@
-"""`faultline run` as a real process for acceptance tests: configured by a file, asked over HTTP, ended by SIGTERM."""
+"""`faultline run` as a real process: configured by a file, asked over HTTP, ended by SIGTERM."""
 
 from __future__ import annotations
 
