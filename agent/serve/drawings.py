@@ -71,8 +71,8 @@ def timeline_of(drawn: Drawn, width: float) -> Timeline:
         )
         for one in drawn.anomalies
     ]
-    start = min([incident.onset - _LEAD, *(one.start - 10 * SECOND for one in changes)])
-    start = max(start, drawn.span[0])
+    first = min([incident.onset, *(one.start for one in changes), *(one.start for one in spans)])
+    start = max(first - _LEAD, drawn.span[0])
     marks = [Mark(time=incident.onset, label="onset"), Mark(time=incident.opened_at, label="opened")]
     if analysis is not None:
         marks.append(Mark(time=analysis.as_of, label="as of"))
@@ -93,7 +93,7 @@ def charts_of(drawn: Drawn, evidence: Sequence[Evidence]) -> tuple[EvidenceChart
             continue
         unit = unit_of(item)
         level = level_of(item, curves)
-        start, end = drawn.span
+        start, end = _seen(drawn)
         until = min(max(item.end, drawn.incident.last_anomaly_at), end)
         made[subject] = EvidenceChart(
             evidence=item,
@@ -119,6 +119,19 @@ def kind_of(anomaly: Anomaly) -> str:
         return "other"
     kind = anomaly.evidence[0].kind
     return EvidenceKind.CALL.value if kind is EvidenceKind.OPERATION else kind.value
+
+
+def kinds_of(drawn: Drawn) -> frozenset[str]:
+    """Return the colour classes that the timeline uses, for its legend."""
+    changes = ["change"] if _changes(drawn) else []
+    return frozenset([*(kind_of(one) for one in drawn.anomalies), *changes])
+
+
+def _seen(drawn: Drawn) -> tuple[Nanos, Nanos]:
+    """Return the span without the time before any telemetry is there."""
+    start, end = drawn.span
+    first = min((window.start for window in drawn.windows), default=start)
+    return max(start, min(first, drawn.incident.onset)), end
 
 
 def _lanes(drawn: Drawn) -> list[str]:

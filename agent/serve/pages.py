@@ -21,7 +21,7 @@ from agent.deliver.sanitize import block
 from agent.deliver.view import rfc3339
 from agent.serve import text
 from agent.serve.deps import ReadStore
-from agent.serve.drawings import Drawn, charts_of, kind_of, span_of, timeline_of
+from agent.serve.drawings import Drawn, charts_of, kind_of, kinds_of, span_of, timeline_of
 from agent.store.port import IncidentPage
 from detectors.anomaly import Anomaly, Evidence
 from ingest.record import SECOND, Nanos
@@ -154,6 +154,7 @@ def _incident_context(
         "short": short,
         "strongest": strongest or 1.0,
         "timelines": (timeline_of(drawn, WIDE), timeline_of(drawn, NARROW)),
+        "drawn_kinds": kinds_of(drawn),
         "charts": charts_of(drawn, evidence),
         "age": _age(incident, now),
     }

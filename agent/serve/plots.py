@@ -179,10 +179,22 @@ class Scale:
         return round(self.bottom - min(max(share, 0.0), 1.0) * (self.bottom - self.top), 1)
 
     def ticks(self, unit: str) -> tuple[Tick, ...]:
-        """Return three labelled levels: low, middle, high."""
-        span = (self.high - self.low) / 1.08
-        levels = (self.low, self.low + span / 2, self.low + span)
-        return tuple(Tick(at=self.y(level), label=quantity(level, unit), anchor="end") for level in levels)
+        """Return two to four labelled round levels."""
+        step = _round_step((self.high - self.low) / 3)
+        first = math.ceil(self.low / step) * step if step > 0 else self.low
+        levels = [first + n * step for n in range(5) if first + n * step <= self.high]
+        return tuple(
+            Tick(at=self.y(level), label=quantity(level, unit), anchor="end")
+            for level in dict.fromkeys(levels or [self.low])
+        )
+
+
+def _round_step(rough: float) -> float:
+    """Return 1, 2, 2.5 or 5 times a power of ten, at least `rough`; 0 where numbers have no room for it."""
+    if rough < 1e-300:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next((factor * power for factor in (1, 2, 2.5, 5) if factor * power >= rough), 10 * power)
 
 
 def quantity(value: float, unit: str = "") -> str:
@@ -196,7 +208,9 @@ def quantity(value: float, unit: str = "") -> str:
             if abs(value) < 1024 or prefix == "Ti":
                 return f"{_digits(value)} {prefix}B"
             value /= 1024
-    shown = {"%": " %", "1": "", "": ""}.get(unit, f" {unit[:8]}" if unit != "lines" else "")
+    # UCUM writes what is counted in braces: the plot's legend says that already.
+    plain = unit in {"", "1", "lines"} or unit.startswith("{")
+    shown = "" if plain else f" {unit[:8]}"
     for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
             size = {"k": 1e3}.get(suffix, limit)
