@@ -100,7 +100,7 @@ def _text(ranking: Ranking, offered: tuple[OfferedStep, ...], aliases: tuple[tup
     lines.extend(_evidence_line(alias, evidence[identity]) for alias, identity in aliases)
     if offered:
         lines.append("Runbook steps:")
-        lines.extend(f"{step.alias} {step.citation.title}: {quoted(step.step, 110)}" for step in offered)
+        lines.extend(f"{step.alias} {step.citation.title}: {quoted(step.step, 80)}" for step in offered)
     return "\n".join(lines)
 
 

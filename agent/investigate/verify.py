@@ -1,7 +1,8 @@
 """Dropping what evidence does not carry: every name and number of a sentence must stand in what it cites.
 
 Fails closed. A sentence is kept when each evidence id resolves, when every service, identifier and
-number in it occurs in the cited evidence, and when it holds no link, no mention and no command.
+number in it occurs in the cited evidence, when it diagnoses nothing that its evidence does not name, and
+when it holds no link, no mention and no command.
 """
 
 from __future__ import annotations
@@ -19,7 +20,70 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?![\w]*\d)")
 _IDENTIFIER = re.compile(r"\b(?:[A-Za-z]+[_./:\-])+[A-Za-z0-9_]+\b|\b[A-Za-z]*[a-z][A-Z][A-Za-z0-9]*\b")
 _ALIAS = re.compile(r"\b[ES]\d{1,2}\b")
 _FORBIDDEN = re.compile(r"https?:|www\.|://|[<>`$@{}\\]|\b(?:sudo|curl|wget|rm -)", re.IGNORECASE)
+_DANGLING = re.compile(
+    r"(?:\b(?:a|an|and|by|for|from|in|is|of|or|than|that|the|to|was|which|with)|[,:;(])[\s.]*$"
+)
+DIAGNOSES: tuple[tuple[str, ...], ...] = (
+    ("timeout", "time-out", "timed out", "times out"),
+    ("rate limit", "rate-limit"),
+    ("retry", "retries"),
+    ("abort",),
+    ("backlog",),
+    ("backpressure",),
+    ("breach",),
+    ("bug",),
+    ("cache",),
+    ("certificate",),
+    ("config",),
+    ("connection",),
+    ("consumer",),
+    ("corrupt",),
+    ("cpu",),
+    ("crash",),
+    ("credential",),
+    ("database",),
+    ("deadlock",),
+    ("deploy",),
+    ("disk",),
+    ("dns",),
+    ("evict",),
+    ("exception",),
+    ("failover",),
+    ("firewall",),
+    ("garbage",),
+    ("heap",),
+    ("kernel",),
+    ("latency",),
+    ("leak",),
+    ("lock",),
+    ("malicious",),
+    ("memory",),
+    ("network",),
+    ("node",),
+    ("oom",),
+    ("overload",),
+    ("packet",),
+    ("panic",),
+    ("partition",),
+    ("permission",),
+    ("pool",),
+    ("queue",),
+    ("quota",),
+    ("replica",),
+    ("restart",),
+    ("rollout",),
+    ("saturat",),
+    ("segfault",),
+    ("starv",),
+    ("swap",),
+    ("thread",),
+    ("throttl",),
+    ("traffic",),
+    ("version",),
+)
+"""Words that diagnose: a sentence may use one only where its evidence does, in some way of writing it."""
 _WORDS = re.compile(r"[a-z0-9]+")
+HEADLINE_WORDS = 6
 _PLAIN_COMPOUNDS = frozenset(
     {"time-out", "time-outs", "run-time", "start-up", "long-running", "so-called", "root-cause", "and/or"}
 )
@@ -46,11 +110,20 @@ class Verify:
                 dropped.append(f"claim: {problem}")
         everything = tuple({i: None for claim in kept for i in claim.evidence_ids})
         headline: str | None = reply.headline
-        problem = fault_of(reply.headline, everything, evidence, services) if kept else "no claim held"
-        if problem is not None or reply.suspect not in reply.headline:
+        ended = reply.headline.rstrip(". ") + "."
+        problem = fault_of(ended, everything, evidence, services) if kept else "no claim held"
+        problem = problem or _too_vague(reply.headline, ranking.suspects[0].service)
+        if problem is not None:
             headline = None
-            dropped.append(f"headline: {problem or 'does not name the suspect'}")
+            dropped.append(f"headline: {problem}")
         return State(claims=packed(kept), headline=headline, dropped=dropped)
+
+
+def _too_vague(headline: str, leader: str) -> str | None:
+    """Return why our own headline tells more."""
+    if leader not in headline:
+        return "does not name the leading suspect"
+    return "says too little" if len(headline.split()) < HEADLINE_WORDS else None
 
 
 def fault_of(
@@ -60,23 +133,35 @@ def fault_of(
     items = [evidence[i] for i in cited if i in evidence]
     if not items or len(items) != len(tuple(cited)):
         return "cites evidence that does not resolve"
+    if _DANGLING.search(text):
+        return "breaks off"
     if _FORBIDDEN.search(text):
         return "holds a link, a mention or a command"
     carried = " ".join(_words_of(item) for item in items)
-    lowered = carried.lower()
     plain = _ALIAS.sub("", text)
+    return _foreign_name(plain, carried.lower(), services) or _foreign_number(plain, carried)
+
+
+def _foreign_name(text: str, carried: str, services: Iterable[str]) -> str | None:
+    """Return which service, identifier or diagnosis of `text` the lower-cased evidence does not hold."""
     for service in services:
-        if re.search(rf"(?<![\w-]){re.escape(service)}(?![\w-])", plain) and service.lower() not in lowered:
+        if re.search(rf"(?<![\w-]){re.escape(service)}(?![\w-])", text) and service.lower() not in carried:
             return f"names {service}, which its evidence does not"
-    for name in _IDENTIFIER.findall(plain):
-        if (
-            name.lower() not in lowered
-            and name.lower() not in _PLAIN_COMPOUNDS
-            and not _spoken(name, lowered)
-        ):
+    for name in _IDENTIFIER.findall(text):
+        lowered = name.lower()
+        if lowered not in carried and lowered not in _PLAIN_COMPOUNDS and not _spoken(name, carried):
             return "names something its evidence does not"
+    said = text.lower()
+    for ways in DIAGNOSES:
+        if any(way in said for way in ways) and not any(way in carried for way in ways):
+            return f"speaks of “{ways[0]}”, which its evidence does not"
+    return None
+
+
+def _foreign_number(text: str, carried: str) -> str | None:
+    """Return which number of `text` the evidence does not hold."""
     numbers = [float(found.replace(",", "")) for found in _NUMBER.findall(carried) if _is_number(found)]
-    for found in _NUMBER.findall(plain):
+    for found in _NUMBER.findall(text):
         if not _is_number(found) or not any(_same(found, number) for number in numbers):
             return f"holds the number {found}, which its evidence does not"
     return None

@@ -17,6 +17,7 @@ from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
 from agent.suspects.sides import Sides
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
+from ingest.record import Nanos
 from ingest.summary import SeriesKey
 
 
@@ -141,6 +142,12 @@ def suspicion(shift: Shift, *, falls: bool) -> float:
     return min(10.0, value)
 
 
+def onset(samples: Sequence[tuple[Nanos, float]], shift: Shift, otherwise: Nanos) -> Nanos:
+    """Return when the series was first more than half way from its usual level to its new one."""
+    half = abs(shift.during - shift.before) / 2
+    return next((time for time, value in samples if abs(value - shift.before) > half), otherwise)
+
+
 def _finding(
     sides: Sides, service: str, family: Family, key: SeriesKey, shift: Shift, value: float
 ) -> Finding:
@@ -162,7 +169,7 @@ def _finding(
             subject=subject,
             label=subject,
             statement=statement,
-            start=sides.start,
+            start=onset(sides.incident[service].series[key], shift, sides.start),
             end=sides.end,
             score=abs(shift.z),
             instance=key.instance or None,

@@ -213,6 +213,10 @@ def metric(statement: str) -> dict[str, Evidence]:
         ("cpu_usage rose.", True),
         ("memory_usage rose.", False),
         ("Evidence E1 shows that payments is slow.", True),
+        ("payments throws exceptions in its code.", False),
+        ("payments leaks memory.", False),
+        ("CPU of payments rose from 12.1 % to", False),
+        ("CPU of payments rose to 96.4 %", True),
     ],
 )
 def test_numbers_may_be_rounded_but_not_changed(text: str, kept: bool) -> None:
