@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from agent.evaluate.figures import Figures
+    from agent.settings import Settings
 
 DATA = "FAULTLINE_DATA"
+_REDACTION_KEY = b"evaluation only!"
+"""Redaction runs as in production; nothing of what it makes here is kept."""
+
+_SYSTEM = click.option("--system", default="", help="Only these systems, separated by commas.")
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,57 +43,140 @@ def command() -> None:
     Every command prints a table; --json writes {group: {figure: number}}.
 
     \b
-    Example:
-      faultline eval rca --data ../shared/data/rca
-      faultline eval rca --data tests/recordings --json -
+    Examples:
+      faultline eval rca --data tests/recordings
+      faultline eval incidents --data tests/recordings --json -
     """
 
 
 @command.command()
 @_options
-@click.option("--system", default="", help="Only these systems, separated by commas.")
+@_SYSTEM
 @click.option(
-    "--predictions", type=click.Path(path_type=Path), help="Write every case's ranking as JSON lines."
+    "--predictions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every case's ranking as JSON lines.",
 )
 def rca(data: Path, json_path: str | None, system: str, predictions: Path | None) -> None:
     """Rank root causes of labelled recordings: AC@1/3/5, Avg@5, mechanism, seconds, calibration."""
-    from agent.evaluate import cases
     from agent.evaluate import rca as measured
-    from agent.evaluate.report import show, write_json
 
-    errors = Console(stderr=True)
-    try:
-        with errors.status("reading recordings") as status:
-            figures = measured.evaluate(
-                data,
-                [name for name in system.split(",") if name],
-                predictions=predictions,
-                on_case=status.update,
-            )
-    except cases.DataError as error:
-        raise click.ClickException(str(error)) from error
-    if json_path != "-":
-        show("Root cause", figures, Console(soft_wrap=True))
-    if json_path:
-        write_json(figures, json_path)
+    _measure(
+        "Root cause",
+        json_path,
+        lambda tell: measured.evaluate(data, _names(system), predictions=predictions, on_case=tell),
+    )
 
 
 @command.command()
 @_options
-@click.option("--system", default="", help="Only these systems, separated by commas.")
+@_SYSTEM
 def incidents(data: Path, json_path: str | None, system: str) -> None:
-    """Count recordings whose fault opens an incident, and whose quiet baseline does."""
-    from agent.evaluate import cases, openings
+    """Count recordings whose fault opens an incident, and whose quiet baseline does.
+
+    Replays each recording through the service's own stages: the detectors learn from the first two thirds
+    of the baseline. opened_fault is better the higher, opened_baseline and opened_quiet the lower.
+    """
+    from agent.app import parts
+    from agent.evaluate import openings
+    from agent.pipeline import Pipeline
+
+    settings = _settings()
+
+    def fresh(edges: openings.Edges) -> Pipeline:
+        with_edges = settings.model_copy(update={"edges": (*settings.edges, *edges)})
+        return parts.pipeline(with_edges, _REDACTION_KEY)()
+
+    _measure(
+        "Incidents",
+        json_path,
+        lambda tell: openings.evaluate(data, _names(system), pipeline=fresh, on_case=tell),
+    )
+
+
+@command.command()
+@_options
+@_SYSTEM
+def parse(data: Path, json_path: str | None, system: str) -> None:
+    """Group labelled log lines by template: group accuracy (ga), its F1 over templates (fga), speed."""
+    from agent.evaluate import parsing
+
+    _measure("Log parsing", json_path, lambda tell: parsing.evaluate(data, _names(system), on_case=tell))
+
+
+@command.command()
+@_options
+@click.option(
+    "--pairs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Alerts and their runbooks as JSON lines, instead of the folder's own.",
+)
+def retrieval(data: Path, json_path: str | None, pairs: Path | None) -> None:
+    """Search runbooks for alerts by their text, without their name: found first (r1), among five (r5).
+
+    Searches by words and meaning where the embedding model is there (`faultline models pull`), else by
+    words only, and says so.
+    """
+    from agent.evaluate.retrieval import evaluate_retrieval
+    from agent.knowledge.index import open_index
+    from models.embeddings import MiniLmEmbeddings
+    from models.registry import EMBEDDING_MODEL
+
+    settings = _settings()
+    wanted = settings.knowledge.embeddings
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    home = settings.home_folder / "models"
+    embeddings = MiniLmEmbeddings.from_home(home, threads=threads) if wanted else None
+    index = open_index(":memory:", embeddings, embedding_model=EMBEDDING_MODEL if embeddings else "")
+    notes: list[str] = []
+
+    def run(tell: Callable[[str], None]) -> Figures:
+        found = evaluate_retrieval(
+            data, index, pairs=pairs, progress=lambda done, of: tell(f"alert {done} of {of}")
+        )
+        notes.extend(f"note: {reason}" for reason in index.degraded)
+        return found
+
+    try:
+        _measure("Runbook search", json_path, run, notes)
+    finally:
+        index.close()
+
+
+def _measure(
+    title: str,
+    json_path: str | None,
+    run: Callable[[Callable[[str], None]], Figures],
+    notes: Sequence[str] = (),
+) -> None:
+    """Run an evaluation with its progress on standard error, then print and write its figures."""
+    from agent.evaluate.data import DataError
     from agent.evaluate.report import show, write_json
+    from ingest.recordings import RecordingError
 
     errors = Console(stderr=True)
     try:
-        with errors.status("replaying recordings") as status:
-            names = [name for name in system.split(",") if name]
-            figures = openings.evaluate(data, names, on_case=status.update)
-    except cases.DataError as error:
+        with errors.status("reading data") as status:
+            figures = run(lambda text: status.update(Text(text)))
+    except (DataError, RecordingError) as error:
         raise click.ClickException(str(error)) from error
-    if json_path != "-":
-        show("Incidents", figures, Console(soft_wrap=True))
+    if json_path == "-":
+        for note in notes:
+            click.echo(note, err=True)
+    else:
+        show(title, figures, notes)
     if json_path:
         write_json(figures, json_path)
+
+
+def _names(separated: str) -> list[str]:
+    return [name.strip() for name in separated.split(",") if name.strip()]
+
+
+def _settings() -> Settings:
+    from agent.settings import SettingsError, load_settings
+
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error

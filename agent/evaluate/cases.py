@@ -1,17 +1,16 @@
-"""Labelled recordings as cases: both sides of the comparison, and what was really broken.
+"""A labelled recording as a case: both sides of the comparison, summarised as the service does.
 
-Reads any folder laid out like the reference data: `<data>/<system>/truth.jsonl` beside one folder per
-case. Nothing depends on a system's name. Memory holds one case at a time.
+Reads one recording; memory holds no more than it and its summaries.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.analysis import Incident, IncidentState, Severity
+from agent.evaluate.data import DataError, Truth
 from agent.investigate import Request
 from ingest.decode import Decode
 from ingest.events import AlertEvent, Event, SpanEvent, TopicDefaults
@@ -23,20 +22,6 @@ from ingest.templates import Templates
 from ingest.windows import Windows
 
 ENVIRONMENT = "default"
-
-
-class DataError(Exception):
-    """The data folder does not hold what the evaluation needs; the message says what it looked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """What was broken. `fold` maps services to the one they count as."""
-
-    id: str
-    service: str
-    fault: str
-    fold: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,45 +64,6 @@ class Case:
         )
 
 
-def systems(data: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Return the folders with a `truth.jsonl`: `data` itself, its children, or those of its `rca` folder."""
-    found: list[Path] = []
-    for base in (data, data / "rca"):
-        if (base / "truth.jsonl").is_file():
-            found.append(base)
-        if base.is_dir():
-            found += sorted(path.parent for path in base.glob("*/truth.jsonl"))
-        if found:
-            break
-    chosen = [path for path in found if not only or path.name in only]
-    if not chosen:
-        wanted = f" named {', '.join(only)}" if only else ""
-        raise DataError(f"{data}: no folder{wanted} with a truth.jsonl; give --data the folder of recordings")
-    return chosen
-
-
-def truths(system: Path) -> list[Truth]:
-    """Return the system's labelled cases that have a recording and a root cause, in file order."""
-    found = []
-    for number, line in enumerate((system / "truth.jsonl").read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            item = json.loads(line)
-            cause = item.get("root_cause")
-            if cause is None:
-                continue
-            found.append(
-                Truth(
-                    id=item["id"],
-                    service=cause["service"],
-                    fault=str(cause.get("fault", "")),
-                    fold=item.get("fold", {}),
-                )
-            )
-        except (ValueError, KeyError, AttributeError) as error:
-            raise DataError(f"{system / 'truth.jsonl'}:{number}: {error!r}") from error
-    return found
-
-
 def load(system: Path, truth: Truth) -> Case:
     """Return the case, read through the service's own decoding, redaction and windows."""
     recording = Recording(system / truth.id)
@@ -157,10 +103,3 @@ def _summarised(events: Sequence[Event], templates: Templates) -> tuple[WindowSu
             closed.extend(windows.advance(event.time))
     closed.extend(windows.flush())
     return tuple(summary for window in closed for summary in window.summaries)
-
-
-def iterate(data: Path, only: Sequence[str] = ()) -> Iterator[tuple[str, Case]]:
-    """Yield (system name, case) of every labelled case."""
-    for system in systems(data, only):
-        for truth in truths(system):
-            yield system.name, load(system, truth)

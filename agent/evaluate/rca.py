@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.analysis import Analysis, Mechanism, Stage
-from agent.evaluate.cases import Case, load, systems, truths
+from agent.evaluate.cases import Case, load
+from agent.evaluate.data import DataError, Truth, labels, systems
 from agent.evaluate.figures import (
     Figures,
+    Group,
     accuracy,
     auroc,
     brier,
@@ -83,31 +85,35 @@ def analyse(case: Case) -> Analysis:
 
 
 def predict(system: Path, *, on_case: Callable[[str], None] = lambda _: None) -> list[Prediction]:
-    """Return the answers for all cases of a system, in file order."""
-    return [_predicted(system, truth.id, on_case) for truth in truths(system)]
+    """Return the answers for all labelled cases of a system, in file order."""
+    return [_predicted(system, truth, on_case) for truth in labels(system).truths]
 
 
-def _predicted(system: Path, identity: str, on_case: Callable[[str], None]) -> Prediction:
-    truth = next(t for t in truths(system) if t.id == identity)
+def _predicted(system: Path, truth: Truth, on_case: Callable[[str], None]) -> Prediction:
     started = time.monotonic()
     analysis = analyse(load(system, truth))
     seconds = time.monotonic() - started
     ranking = folded((h.service for h in analysis.hypotheses), truth.fold)
     place = ranking.index(truth.service) + 1 if truth.service in ranking else None
     mechanism = analysis.hypotheses[0].mechanism if analysis.hypotheses else Mechanism.UNKNOWN
-    on_case(f"{system.name} {identity} place {place or '–'} {seconds:.1f} s")
+    on_case(f"{system.name} {truth.id} place {place or '–'} {seconds:.1f} s")
     return Prediction(
-        id=identity,
+        id=truth.id,
         system=system.name,
         ranking=ranking,
         confidence=analysis.confidence,
         verdict=analysis.verdict.value,
         mechanism=mechanism.value,
         place=place,
-        mechanism_right=mechanism.value == truth.fault
-        or mechanism in MECHANISMS.get(truth.fault, frozenset()),
+        mechanism_right=right_mechanism(mechanism, truth),
         seconds=seconds,
     )
+
+
+def right_mechanism(mechanism: Mechanism, truth: Truth) -> bool:
+    """Say whether `mechanism` is what the label names, in our words or in those of public data."""
+    named = {truth.mechanism, truth.fault} | {one.value for one in MECHANISMS.get(truth.fault, ())}
+    return mechanism.value in named
 
 
 def evaluate(
@@ -117,19 +123,19 @@ def evaluate(
     predictions: Path | None = None,
     on_case: Callable[[str], None] = lambda _: None,
 ) -> Figures:
-    """Return the figures per system and the calibration over all; write predictions as JSON lines."""
+    """Return the figures per system and the calibration over all; write predictions as JSON lines.
+
+    Raises `DataError` where no case has a root cause.
+    """
     figures: Figures = {}
     everything: list[Prediction] = []
     for system in systems(data, only):
         answers = predict(system, on_case=on_case)
+        if answers:
+            figures[system.name] = _figures(answers)
         everything += answers
-        figures[system.name] = {
-            **accuracy([answer.place for answer in answers]),
-            "cases": len(answers),
-            "mechanism": share(a.mechanism_right for a in answers if a.place == 1),
-            "seconds_median": statistics.median(a.seconds for a in answers) if answers else 0.0,
-            "mb_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
+    if not everything:
+        raise DataError(f"{data}: no case with a root cause; a ranking can only be judged against one")
     confidences = [answer.confidence for answer in everything]
     right = [answer.place == 1 for answer in everything]
     figures["all"] = {
@@ -138,7 +144,22 @@ def evaluate(
         "auroc": auroc(confidences, right),
     }
     if predictions is not None:
-        kept = ("id", "ranking", "confidence", "verdict", "mechanism")
-        lines = [json.dumps({name: asdict(answer)[name] for name in kept}) for answer in everything]
-        predictions.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _write(everything, predictions)
     return figures
+
+
+def _figures(answers: Sequence[Prediction]) -> Group:
+    """`mb_peak` is the whole process's so far: a system alone (`--system`) shows its own."""
+    return {
+        **accuracy([answer.place for answer in answers]),
+        "cases": len(answers),
+        "mechanism": share(a.mechanism_right for a in answers if a.place == 1),
+        "seconds_median": statistics.median(a.seconds for a in answers),
+        "mb_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _write(answers: Sequence[Prediction], path: Path) -> None:
+    kept = ("id", "ranking", "confidence", "verdict", "mechanism")
+    lines = [json.dumps({name: asdict(answer)[name] for name in kept}) + "\n" for answer in answers]
+    path.write_text("".join(lines), encoding="utf-8")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.box import SIMPLE
+from rich.console import Console
 from rich.table import Table
 
 from agent.evaluate.figures import Figures
 
+_WIDE = 400
+"""Columns that a table may take: figures are never cut, a narrow terminal wraps them."""
 
-def show(title: str, figures: Figures, console: Console) -> None:
-    """Print one table a set of figures: groups with the same figures share one."""
+
+def show(title: str, figures: Figures, notes: Sequence[str] = ()) -> None:
+    """Print one table a set of figures (groups with the same figures share one), then the notes."""
+    console = Console(width=_WIDE)
     shapes: dict[tuple[str, ...], list[str]] = {}
     for group, values in figures.items():
         shapes.setdefault(tuple(values), []).append(group)
@@ -25,11 +30,15 @@ def show(title: str, figures: Figures, console: Console) -> None:
         for group in groups:
             table.add_row(group, *(number(figures[group][name]) for name in names))
         console.print(table)
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: float) -> str:
     """Return a figure as people read it."""
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3f}"
+    if float(value).is_integer() and abs(value) >= 2:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def write_json(figures: Figures, path: str) -> None:

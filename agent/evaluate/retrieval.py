@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.evaluate.data import DataError
 from agent.knowledge.load import load_folder
 from agent.knowledge.port import RunbookIndex
 
@@ -21,7 +22,7 @@ _PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _AT = (1, 5)
 
 
-class RetrievalDataError(Exception):
+class RetrievalDataError(DataError):
     """The data folder or pairs file cannot be used; the message says where and why."""
 
 

@@ -1,0 +1,85 @@
+"""`faultline eval parse`: labelled log lines through the service's own templates, one fresh miner a system.
+
+Lines are assigned once, in file order, with no setting for any system. Group accuracy is the share of
+lines whose group holds exactly the lines of one true template; FGA is the F1 of grouping over templates
+(Jiang et al., ISSTA 2024), so that rare templates count as much as frequent ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+from agent.evaluate.data import DataError, json_lines
+from agent.evaluate.figures import Figures, Group
+from ingest.templates import Templates
+
+_SUFFIXES = (".jsonl.gz", ".jsonl")
+
+
+def evaluate(
+    data: Path, only: Sequence[str] = (), *, on_case: Callable[[str], None] = lambda _: None
+) -> Figures:
+    """Return the figures per system and their mean over systems."""
+    figures: Figures = {}
+    for name, path in files(data, only).items():
+        on_case(name)
+        figures[name] = measure(name, _lines(path))
+    names = ("ga", "fga", "lines_per_second")
+    figures["mean"] = {n: sum(group[n] for group in figures.values()) / len(figures) for n in names}
+    return figures
+
+
+def measure(system: str, lines: Sequence[tuple[str, str]]) -> Group:
+    """Return the figures of one system's (content, true group) lines."""
+    templates = Templates()
+    started = time.perf_counter()
+    predicted = [templates.assign("default", system, content).template_id for content, _ in lines]
+    seconds = time.perf_counter() - started
+    ga, fga = grouping(predicted, [group for _, group in lines])
+    return {"ga": ga, "fga": fga, "lines_per_second": len(lines) / seconds}
+
+
+def grouping(predicted: Sequence[Hashable], true: Sequence[Hashable]) -> tuple[float, float]:
+    """Return group accuracy over lines and the F1 over templates."""
+    found, wanted = _groups(predicted), _groups(true)
+    exact = found & wanted
+    if not exact:
+        return 0.0, 0.0
+    precision, recall = len(exact) / len(found), len(exact) / len(wanted)
+    return sum(map(len, exact)) / len(predicted), 2 * precision * recall / (precision + recall)
+
+
+def _groups(names: Sequence[Hashable]) -> set[frozenset[int]]:
+    members: dict[Hashable, set[int]] = defaultdict(set)
+    for line, name in enumerate(names):
+        members[name].add(line)
+    return {frozenset(lines) for lines in members.values()}
+
+
+def files(data: Path, only: Sequence[str] = ()) -> dict[str, Path]:
+    """Return the file of each system, by its name without suffix."""
+    for base in (data / "logs" / "loghub", data / "loghub", data):
+        found = {
+            path.name.removesuffix(suffix): path
+            for suffix in reversed(_SUFFIXES)
+            for path in sorted(base.glob(f"*{suffix}"))
+            if not only or path.name.removesuffix(suffix) in only
+        }
+        if found:
+            return dict(sorted(found.items()))
+    wanted = f" of {', '.join(only)}" if only else ""
+    raise DataError(f"{data}: no labelled log lines{wanted} (logs/loghub/<system>.jsonl[.gz])")
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    lines = []
+    for number, item in json_lines(path):
+        if "content" not in item or "event_id" not in item:
+            raise DataError(f"{path}:{number}: needs `content` and `event_id`")
+        lines.append((str(item["content"]), str(item["event_id"])))
+    if not lines:
+        raise DataError(f"{path}: holds no lines")
+    return lines
