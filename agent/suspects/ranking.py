@@ -20,6 +20,9 @@ SYMPTOMS = frozenset(
 EXPLAINED = 0.7
 """Share of a caller's symptom that an equally strong symptom of its callee explains."""
 MINIMUM = 0.5
+RESOURCES = frozenset({Mechanism.CPU, Mechanism.MEMORY, Mechanism.DISK, Mechanism.POOL, Mechanism.LOCK})
+SATURATED = 3.0
+"""From here on a service's own resource explains its errors and slowness, never the other way round."""
 
 
 def rank_suspects(
@@ -102,6 +105,9 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
         totals[working] = totals.get(working, 0.0) + slow
     if not totals:
         return Mechanism.UNKNOWN
+    saturated = {m: value for m, value in totals.items() if m in RESOURCES and value >= SATURATED}
+    if saturated:
+        return max(saturated, key=lambda m: (saturated[m], m.value))
     if Mechanism.CHANGE in totals and totals.get(Mechanism.EXCEPTION, 0.0) > 0:
         return Mechanism.CHANGE
     return max(totals, key=lambda m: (totals[m], m.value))
