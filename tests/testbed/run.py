@@ -46,8 +46,6 @@ class Plan:
 def run(fault: Fault, dataset: Path, plan: Plan, say: Say) -> Path:
     """Make one recording and return its folder. Raises ProcessError or BrokerError with what went wrong."""
     case = dataset / fault.name
-    shutil.rmtree(case, ignore_errors=True)
-    dataset.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         # A folder that PostgreSQL's own user may enter.
@@ -69,9 +67,14 @@ def run(fault: Fault, dataset: Path, plan: Plan, say: Say) -> Path:
             niceness=plan.niceness,
         )
         stack.callback(_stop, shop, say)
-        times = _operate(fault, shop, broker.bootstrap, case, scratch, plan, say)
-    notes = [f"{plan.rate:g} requests/s on average; {plan.traces:.0%} of traces are kept."]
-    finish_case(case, fault, times, notes=notes)
+        fresh = scratch / fault.name
+        times = _operate(fault, shop, broker.bootstrap, fresh, scratch, plan, say)
+        notes = [f"{plan.rate:g} requests/s on average; {plan.traces:.0%} of traces are kept."]
+        finish_case(fresh, fault, times, notes=notes)
+        # Only a whole recording takes the place of an older one.
+        dataset.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(case, ignore_errors=True)
+        shutil.move(fresh, case)
     write_truth(dataset, case.name, fault)
     return case
 
