@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "== Installing into $(VENV) (the first time llama.cpp is compiled: some minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PYTHON) tools/install.py $(BIN)/python requirements.lock
+	@$(PYTHON) .ci/install.py $(BIN)/python requirements.lock
 	@touch $@
 
 demo: $(STAMP) ## Replay a recorded incident and read its analysis
@@ -31,7 +31,7 @@ test: $(STAMP) system ## Run every test: real Kafka, PostgreSQL, GGUF, browser
 	@$(BIN)/python -m pytest
 
 system: $(STAMP)
-	@$(BIN)/python tools/system_packages.py
+	@$(BIN)/python .ci/system_packages.py
 
 check: lint test ## What a change must pass: ruff, mypy, import-linter, tests
 
