@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from agent.evaluate.figures import Figures
+
+if TYPE_CHECKING:
+    from agent.evaluate.bench import Result
 
 _WIDE = 400
 """Columns that a table may take: figures are never cut, a narrow terminal wraps them."""
@@ -32,6 +36,17 @@ def show(title: str, figures: Figures, notes: Sequence[str] = ()) -> None:
         console.print(table)
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_bench(results: Sequence[Result]) -> None:
+    """Print the speed ratios with what each is measured against and on."""
+    title = "Speed: ours over that of the raw component on the same input, in one run on one core"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for name in ("", "speed", "against", "input"):
+        table.add_column(name, justify="right" if name == "speed" else "left", no_wrap=True)
+    for one in results:
+        table.add_row(one.name, f"{number(one.speed)}×", one.against, one.given)
+    Console(width=_WIDE).print(table)
 
 
 def number(value: float) -> str:

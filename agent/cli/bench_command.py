@@ -1,0 +1,33 @@
+"""`faultline bench`: how fast our stages are beside the raw components they stand on."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+
+@click.command()
+@click.option("--json", "json_path", metavar="PATH", help="Write the ratios as JSON; - is standard output.")
+@click.option("--quick", is_flag=True, help="Tiny inputs: shows that it works, the figures are rough.")
+def command(json_path: str | None, quick: bool) -> None:
+    r"""Measure speed as ratios to raw components, in one run and on one core.
+
+    speed is ours over that of the component named beside it, on the same generated input: 0.5 is half as
+    fast, 2 twice as fast. Takes about a minute.
+
+    \b
+    Example:
+      faultline bench --json bench.json
+    """
+    from agent.evaluate.bench import QUICK, Bench, Sizes
+    from agent.evaluate.report import show_bench, write_json
+
+    errors = Console(stderr=True)
+    with errors.status("measuring") as status:
+        results = Bench(
+            QUICK if quick else Sizes(), on_row=lambda name: status.update(f"measuring {name}")
+        ).run()
+    if json_path != "-":
+        show_bench(results)
+    if json_path:
+        write_json({result.name: {"speed": result.speed} for result in results}, json_path)

@@ -1,0 +1,239 @@
+"""`faultline bench`: the speed of our stages as ratios to raw components, measured in turns in one run.
+
+A figure is our speed over that of the raw component on the same input: 0.5 is half as fast, 2 twice as
+fast. Absolute times depend on the machine and are not shown. One thread; each side's best round counts, so
+that what else the machine does disturbs least.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from agent.evaluate import generated
+from agent.evaluate.peers import MadLoop, PlainDrain
+from detectors.outliers import Outliers
+from ingest.decode import Decode
+from ingest.events import AlertEvent, TopicDefaults
+from ingest.otlp_encode import encode_logs, encode_metrics, encode_traces
+from ingest.record import SECOND, Nanos, Origin, Record
+from ingest.redaction import Redactor
+from ingest.summary import ClosedWindow, WindowSummary
+from ingest.templates import _DEPTH, _SIMILARITY, Templates
+from ingest.windows import Windows
+
+TOPIC = "bench"
+WINDOW: Nanos = 10 * SECOND
+_HISTORY = 120
+_WARM_SAMPLES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is measured."""
+
+    requests: int = 20
+    items: int = 200
+    """Log records, points or spans in an OTLP request."""
+    lines: int = 20_000
+    bodies: int = 30_000
+    series: int = 500
+    windows: int = 30
+    rounds: int = 5
+
+
+QUICK = Sizes(requests=2, items=50, lines=1_000, bodies=1_000, series=50, windows=5, rounds=2)
+
+Side = Callable[[], Callable[[], int]]
+"""Prepares one round, untimed; what it returns is timed and says how many items it did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One row: our speed over the raw component's, and what both were given."""
+
+    name: str
+    speed: float
+    against: str
+    given: str
+
+
+@dataclass(slots=True)
+class Bench:
+    """Runs the measurements in order."""
+
+    sizes: Sizes = field(default_factory=Sizes)
+    on_row: Callable[[str], None] = lambda name: None  # noqa: ARG005
+
+    def run(self) -> list[Result]:
+        """Return all rows; takes some seconds for each."""
+        return [*self._otlp(), self._windows(), self._templates(), *self._scoring()]
+
+    def _otlp(self) -> list[Result]:
+        count, each = self.sizes.requests, self.sizes.items
+        logs, metrics, spans = (
+            _parts(make(count * each), each) for make in (generated.logs, generated.metrics, generated.spans)
+        )
+        return [
+            self._decoding("logs", [encode_logs(part) for part in logs], ExportLogsServiceRequest),
+            self._decoding(
+                "metrics", [encode_metrics(part) for part in metrics], ExportMetricsServiceRequest
+            ),
+            self._decoding("traces", [encode_traces(part) for part in spans], ExportTraceServiceRequest),
+        ]
+
+    def _decoding(self, signal: str, requests: list[bytes], message: Any) -> Result:
+        decode = Decode({TOPIC: TopicDefaults(format=f"otlp_{signal}")})
+        records = _records(requests)
+        now = generated.START + 3600 * SECOND
+
+        def ours() -> Callable[[], int]:
+            return lambda: sum(len(decode.decode(record, now).events) > 0 for record in records)
+
+        def raw() -> Callable[[], int]:
+            return lambda: sum(message().ParseFromString(value) > 0 for value in requests)
+
+        given = f"requests of {self.sizes.items} items, {_mean(requests):.0f} B"
+        return self._row(f"otlp_{signal}_decode", ours, raw, "protobuf ParseFromString", given)
+
+    def _windows(self) -> Result:
+        lines = generated.json_lines(self.sizes.lines)
+        records = _records(lines)
+        decode = Decode({TOPIC: TopicDefaults(format="json")})
+
+        def ours() -> Callable[[], int]:
+            windows, redactor = Windows(Templates()), Redactor(b"bench")
+            return lambda: _to_windows(records, decode, redactor, windows)
+
+        def raw() -> Callable[[], int]:
+            return lambda: sum(len(orjson.loads(line)) > 0 for line in lines)
+
+        given = f"one flat JSON log line a record, {_mean(lines):.0f} B on average"
+        return self._row("json_logs_to_windows", ours, raw, "orjson.loads", given)
+
+    def _templates(self) -> Result:
+        bodies = generated.bodies(self.sizes.bodies)
+
+        def ours() -> Callable[[], int]:
+            templates = Templates()
+            return lambda: sum(bool(templates.assign("default", *line).template_id) for line in bodies)
+
+        def raw() -> Callable[[], int]:
+            drain = PlainDrain(depth=_DEPTH, similarity=_SIMILARITY)
+            return lambda: sum(drain.assign(*line) > 0 for line in bodies)
+
+        length = sum(len(body) for _, body in bodies) / len(bodies)
+        given = f"{len(bodies)} bodies of {len(generated.SERVICES)} services, {length:.0f} characters"
+        return self._row("templates_assign", ours, raw, "Drain3 after the same masks", given)
+
+    def _scoring(self) -> list[Result]:
+        size = self.sizes
+        histories = generated.histories(size.series, _HISTORY + size.windows)
+        known = [history[:_HISTORY] for history in histories]
+        loop = MadLoop(known)
+        following = [[history[_HISTORY + n] for history in histories] for n in range(size.windows)]
+
+        def ours() -> Callable[[], int]:
+            detector, time = _warm_detector(known)
+            windows = [
+                generated.series_window([[value] for value in values], time + n * WINDOW, WINDOW)
+                for n, values in enumerate(following)
+            ]
+            return lambda: _observed(detector, windows)
+
+        def fitting() -> Callable[[], int]:
+            return lambda: len(loop.fit_and_score(following[0]))
+
+        def scoring() -> Callable[[], int]:
+            return lambda: len(loop.score(following[0]))
+
+        given = f"{size.series} series with {_HISTORY} samples, {size.windows} windows of one more"
+        return [
+            self._row("metric_scoring", ours, fitting, "loop of PyOD MAD, fit and score", given),
+            self._row("metric_scoring_fitted", ours, scoring, "loop of PyOD MAD, score only", given),
+        ]
+
+    def _row(self, name: str, ours: Side, raw: Side, against: str, given: str) -> Result:
+        self.on_row(name)
+        speed = ratio(ours, raw, self.sizes.rounds)
+        return Result(name=name, speed=speed, against=against, given=given)
+
+
+def ratio(ours: Side, raw: Side, rounds: int) -> float:
+    """Return our items per second over the raw component's, each side's best of `rounds` taken in turns."""
+    best_raw = best_ours = 0.0
+    for _ in range(rounds):
+        best_raw = max(best_raw, _items_per_second(raw))
+        best_ours = max(best_ours, _items_per_second(ours))
+    return best_ours / best_raw
+
+
+def _items_per_second(side: Side) -> float:
+    work = side()
+    gc.collect()
+    started = time.perf_counter()
+    done = work()
+    seconds = time.perf_counter() - started
+    if not done:
+        raise RuntimeError("a measured side did nothing; the generated input does not fit it any more")
+    return done / seconds
+
+
+def _to_windows(records: Sequence[Record], decode: Decode, redactor: Redactor, windows: Windows) -> int:
+    """Do what the service does up to closed windows; return the lines in them."""
+    closed: list[ClosedWindow] = []
+    ticked: Nanos = 0
+    for record in records:
+        for event in decode.decode(record, record.received).events:
+            redacted = redactor.redact(event)
+            if not isinstance(redacted, AlertEvent):
+                windows.add(redacted, partition=(TOPIC, 0), wall=record.received)
+        if record.received - ticked >= SECOND:
+            ticked = record.received
+            closed.extend(windows.advance(ticked))
+    closed.extend(windows.flush())
+    return sum(summary.lines for window in closed for summary in window.summaries)
+
+
+def _warm_detector(histories: Sequence[Sequence[float]]) -> tuple[Outliers, Nanos]:
+    """Return a detector that knows the histories, and when they end."""
+    detector, time = Outliers(), generated.START
+    for first in range(0, _HISTORY, _WARM_SAMPLES):
+        part = [history[first : first + _WARM_SAMPLES] for history in histories]
+        detector.observe(generated.series_window(part, time, WINDOW))
+        time += WINDOW
+    return detector, time
+
+
+def _observed(detector: Outliers, windows: Sequence[WindowSummary]) -> int:
+    for window in windows:
+        detector.observe(window)
+    return sum(len(window.series) for window in windows)
+
+
+def _records(values: Sequence[bytes]) -> list[Record]:
+    """Return records that arrived as fast as their lines say."""
+    return [
+        Record(
+            origin=Origin(topic=TOPIC, partition=0, offset=number),
+            value=value,
+            received=generated.START + number * SECOND // generated.PER_SECOND,
+        )
+        for number, value in enumerate(values)
+    ]
+
+
+def _parts(events: list[Any], size: int) -> list[list[Any]]:
+    return [events[first : first + size] for first in range(0, len(events), size)]
+
+
+def _mean(values: Sequence[bytes]) -> float:
+    return sum(map(len, values)) / len(values)
