@@ -78,7 +78,7 @@ class Embedded:
                     store=store,
                     dead_letters=FileDeadLetters(folder / "dead-letters.jsonl"),
                     speed=self.speed,
-                    on_progress=lambda at, n: progress.update(
+                    on_progress=lambda _, n: progress.update(
                         task, description=f"replaying {recording.id}: {n} records"
                     ),
                 )

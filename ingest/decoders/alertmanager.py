@@ -42,7 +42,8 @@ def read_alert(item: Any, batch: Batch) -> AlertEvent:
     if status not in {"firing", "resolved"}:
         raise DecodeError(RejectReason.MALFORMED, "an alert whose `status` is neither firing nor resolved")
     labels = {str(name): str(value) for name, value in item["labels"].items()}
-    annotations = item.get("annotations") if isinstance(item.get("annotations"), dict) else {}
+    noted = item.get("annotations")
+    annotations = noted if isinstance(noted, dict) else {}
     starts = _time(item, "startsAt", batch)
     ends = _time(item, "endsAt", batch) if status == "resolved" else None
     if starts is None:
