@@ -84,8 +84,18 @@ class StreamSettings(_Section):
 
 
 class IncidentSettings(_Section):
-    """What an investigation compares an incident with."""
+    """When anomalies become incidents and incidents investigations (seconds of stream time)."""
 
+    join_within: int = Field(default=120, ge=0)
+    """Since an incident's last anomaly."""
+    pair_within: int = Field(default=60, ge=0)
+    """Between two anomalies that open an incident together."""
+    strong: float = Field(default=2.0, ge=1)
+    """Multiple of the threshold that opens an incident alone."""
+    resolve_after: int = Field(default=300, ge=1)
+    reopen_within: int = Field(default=1800, ge=0)
+    first_analysis_after: int = Field(default=15, ge=0)
+    analysis_every: int = Field(default=120, ge=1)
     baseline_minutes: int = Field(default=60, ge=1)
     """Time before the onset that counts as normal, less other incidents."""
 

@@ -22,7 +22,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from agent.analysis import Analysis, Stage
 from agent.app.language import Language, TokenBudget
-from agent.incidents import Correlator
+from agent.incidents import Correlator, Policy
 from agent.investigate import (
     Budget,
     Gather,
@@ -40,7 +40,7 @@ from agent.knowledge.load import load_folder
 from agent.knowledge.port import IndexUnavailable, RunbookIndex
 from agent.knowledge.shipped import shipped_runbooks
 from agent.pipeline import Pipeline
-from agent.settings import Settings
+from agent.settings import IncidentSettings, Settings
 from agent.store.sql import SqlStore
 from agent.topology import Topology
 from detectors.suite import Suite
@@ -123,12 +123,25 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
                 idle=settings.windows.idle * SECOND,
             ),
             suite=Suite(),
-            correlator=Correlator(),
+            correlator=Correlator(policy(settings.incidents)),
             topology=Topology(dict.fromkeys(environments, settings.edges)),
             minutes=Minutes(),
         )
 
     return build
+
+
+def policy(incidents: IncidentSettings) -> Policy:
+    """Return the correlation policy that the settings say."""
+    return Policy(
+        join_within=incidents.join_within * SECOND,
+        pair_within=incidents.pair_within * SECOND,
+        strong=incidents.strong,
+        resolve_after=incidents.resolve_after * SECOND,
+        reopen_within=incidents.reopen_within * SECOND,
+        first_analysis_after=incidents.first_analysis_after * SECOND,
+        analysis_every=incidents.analysis_every * SECOND,
+    )
 
 
 def runbook_index(settings: Settings) -> tuple[RunbookIndex | None, str | None]:

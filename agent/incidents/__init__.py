@@ -2,6 +2,6 @@
 
 from agent.incidents.alerts import alert_anomaly
 from agent.incidents.correlate import Correlator
-from agent.incidents.state import Correlated, Reason
+from agent.incidents.state import Correlated, Policy, Reason
 
-__all__ = ["Correlated", "Correlator", "Reason", "alert_anomaly"]
+__all__ = ["Correlated", "Correlator", "Policy", "Reason", "alert_anomaly"]

@@ -28,14 +28,11 @@ from agent.incidents.state import (
     MAX_LIVE,
     MAX_MEMBERS,
     MAX_PENDING,
-    PAIR_WITHIN,
-    REOPEN_WITHIN,
-    RESOLVE_AFTER,
-    STRONG,
     VERSION,
     Correlated,
     Live,
     Pending,
+    Policy,
     Reason,
     State,
     Step,
@@ -55,7 +52,8 @@ from ingest.record import Nanos
 class Correlator:
     """Groups anomalies into incidents and lives their lives. Owned by the stream thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy = policy or Policy()
         self._state = State()
         self._owner: dict[str, str] = {}
         """Anomaly id -> id of the live incident it belongs to."""
@@ -87,7 +85,7 @@ class Correlator:
         if live is None:
             return
         if live.suspect is not None and live.suspect != service:
-            schedule.plan(live, (Reason.SUSPECT,), self._state.now, opened=False)
+            schedule.plan(live, (Reason.SUSPECT,), self._state.now, self._policy, opened=False)
         live.suspect = service
 
     def release(self, event: AlertEvent, now: Nanos) -> None:
@@ -134,7 +132,7 @@ class Correlator:
             self._attach(live, anomaly, step)
             return
         for live in by_age(self._state.live.values()):
-            if joins(topology, anomaly, live):
+            if joins(topology, anomaly, live, self._policy.join_within):
                 self._attach(live, anomaly, step)
                 return
         self._state.pending[anomaly.id] = Pending(anomaly=anomaly, seen=step.now)
@@ -198,10 +196,10 @@ class Correlator:
     ) -> tuple[tuple[Anomaly, ...], Reason | None]:
         if anomaly.detector == ALERTMANAGER:
             return (anomaly,), Reason.ALERT
-        if ratio(anomaly) >= STRONG:
+        if ratio(anomaly) >= self._policy.strong:
             return (anomaly,), Reason.STRONG
         for other in in_order(one.anomaly for one in self._state.pending.values()):
-            near = now - self._state.pending[other.id].seen <= PAIR_WITHIN
+            near = now - self._state.pending[other.id].seen <= self._policy.pair_within
             distinct = (other.service, other.subject) != (anomaly.service, anomaly.subject)
             if near and distinct and related(topology, anomaly, other):
                 return tuple(in_order((anomaly, other))), Reason.PAIR
@@ -244,7 +242,7 @@ class Correlator:
         while joined:
             joined = False
             for anomaly in in_order(one.anomaly for one in self._state.pending.values()):
-                if joins(topology, anomaly, live):
+                if joins(topology, anomaly, live, self._policy.join_within):
                     self._attach(live, anomaly, step)
                     self._state.pending.pop(anomaly.id, None)
                     joined = True
@@ -257,7 +255,9 @@ class Correlator:
             open_ones = [live for live in by_age(self._state.live.values()) if live.open]
             for index, older in enumerate(open_ones):
                 for younger in open_ones[index + 1 :]:
-                    if younger.incident.id in self._state.live and touching(topology, older, younger):
+                    if younger.incident.id in self._state.live and touching(
+                        topology, older, younger, self._policy.join_within
+                    ):
                         self._absorb(older, younger, step)
                         merged = True
 
@@ -298,14 +298,14 @@ class Correlator:
             if incident_id in step.reopened:
                 kind = ChangeKind.REOPENED
             live.incident = replace(live.incident, revision=live.incident.revision + 1)
-            schedule.plan(live, reasons, step.now, opened=opened)
+            schedule.plan(live, reasons, step.now, self._policy, opened=opened)
             yield IncidentChange(kind=kind, incident=live.incident, at=step.now, reason=reasons[0].value)
 
     def _resolve(self, step: Step) -> Iterable[IncidentChange]:
         for live in by_age(self._state.live.values()):
             for anomaly_id in [one for one, until in live.alerts.items() if until <= step.now]:
                 del live.alerts[anomaly_id]
-            quiet = step.now - live.incident.last_anomaly_at >= RESOLVE_AFTER
+            quiet = step.now - live.incident.last_anomaly_at >= self._policy.resolve_after
             if live.open and quiet and not live.alerts:
                 live.incident = replace(
                     live.incident,
@@ -320,10 +320,12 @@ class Correlator:
     def _forget(self, step: Step) -> None:
         for live in list(self._state.live.values()):
             resolved = live.incident.resolved_at
-            if resolved is not None and step.now - resolved > REOPEN_WITHIN:
+            if resolved is not None and step.now - resolved > self._policy.reopen_within:
                 self._drop(live)
         pending = self._state.pending
-        for anomaly_id in [one for one, entry in pending.items() if step.now - entry.seen > PAIR_WITHIN]:
+        for anomaly_id in [
+            one for one, entry in pending.items() if step.now - entry.seen > self._policy.pair_within
+        ]:
             del pending[anomaly_id]
 
     def _shrink(self, step: Step) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from agent.incidents.state import JOIN_WITHIN, Live
+from agent.incidents.state import Live
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
+from ingest.record import Nanos
 
 
 def services_related(topology: Topology, environment: str, first: str, second: str) -> bool:
@@ -25,12 +26,12 @@ def related(topology: Topology, first: Anomaly, second: Anomaly) -> bool:
     return services_related(topology, first.environment, first.service, second.service)
 
 
-def joins(topology: Topology, anomaly: Anomaly, live: Live) -> bool:
+def joins(topology: Topology, anomaly: Anomaly, live: Live, within: Nanos) -> bool:
     """Say whether an anomaly belongs to an open incident: near in time and in the system."""
     incident = live.incident
     if incident.environment != anomaly.environment or not live.open:
         return False
-    if anomaly.end - incident.last_anomaly_at > JOIN_WITHIN and not live.alerts:
+    if anomaly.end - incident.last_anomaly_at > within and not live.alerts:
         return False
     if anomaly.node is not None and any(one.node == anomaly.node for one in live.members.values()):
         return True
@@ -40,11 +41,11 @@ def joins(topology: Topology, anomaly: Anomaly, live: Live) -> bool:
     )
 
 
-def touching(topology: Topology, first: Live, second: Live) -> bool:
+def touching(topology: Topology, first: Live, second: Live, within: Nanos) -> bool:
     """Say whether two open incidents have turned out to be one."""
     if first.incident.environment != second.incident.environment:
         return False
-    if abs(first.incident.last_anomaly_at - second.incident.last_anomaly_at) > JOIN_WITHIN:
+    if abs(first.incident.last_anomaly_at - second.incident.last_anomaly_at) > within:
         return False
     environment = first.incident.environment
     return any(

@@ -8,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.analysis import InvestigationDue
-from agent.incidents.state import Live, Reason
-from ingest.record import SECOND, Nanos
-
-FIRST_AFTER: Nanos = 15 * SECOND
-AT_MOST_EVERY: Nanos = 120 * SECOND
+from agent.incidents.state import Live, Policy, Reason
+from ingest.record import Nanos
 
 CALL_FOR = frozenset({Reason.SERVICE, Reason.SEVERITY, Reason.SUSPECT, Reason.AGAIN, Reason.ABSORBED})
 """Reasons that make an analysis due."""
 
 
-def plan(live: Live, reasons: Iterable[Reason], now: Nanos, *, opened: bool) -> None:
+def plan(live: Live, reasons: Iterable[Reason], now: Nanos, policy: Policy, *, opened: bool) -> None:
     """Make an analysis due if the reasons call for one; an earlier plan stands."""
     if live.due_at is not None:
         return
     if opened:
-        live.due_at, live.due_reason = now + FIRST_AFTER, "the incident opened"
+        live.due_at, live.due_reason = now + policy.first_analysis_after, "the incident opened"
         return
     calling = sorted(set(reasons) & CALL_FOR, key=list(Reason).index)
     if calling:
-        earliest = now if live.analysed is None else live.analysed + AT_MOST_EVERY
+        earliest = now if live.analysed is None else live.analysed + policy.analysis_every
         live.due_at, live.due_reason = max(now, earliest), calling[0].value
 
 

@@ -11,20 +11,30 @@ from detectors.anomaly import Anomaly, Hit
 from ingest.record import SECOND, Nanos
 
 VERSION = 1
-JOIN_WITHIN: Nanos = 120 * SECOND
-PAIR_WITHIN: Nanos = 60 * SECOND
-RESOLVE_AFTER: Nanos = 300 * SECOND
-REOPEN_WITHIN: Nanos = 1800 * SECOND
 HOLD_ALERT: Nanos = 5 * 3600 * SECOND
 """A firing alert is told again every few hours; unless told, it counts as over after this long."""
-STRONG = 2.0
-"""Multiple of the threshold that opens an incident alone."""
 ALERTMANAGER = "alertmanager"
 
 MAX_PENDING = 1_000
 MAX_LIVE = 500
 MAX_MEMBERS = 200
 _TITLE = 150
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """When anomalies become incidents, and incidents investigations; all of it stream time."""
+
+    join_within: Nanos = 120 * SECOND
+    """Since an incident's last anomaly."""
+    pair_within: Nanos = 60 * SECOND
+    """Between two anomalies that open an incident together."""
+    strong: float = 2.0
+    """Multiple of the threshold that opens an incident alone."""
+    resolve_after: Nanos = 300 * SECOND
+    reopen_within: Nanos = 1800 * SECOND
+    first_analysis_after: Nanos = 15 * SECOND
+    analysis_every: Nanos = 120 * SECOND
 
 
 class Reason(StrEnum):
