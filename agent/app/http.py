@@ -50,8 +50,15 @@ def readiness(service: Service) -> dict[str, str | None]:
             kind = service.stream.failure.partition(":")[0]
             checks["stream"] = f"stopped ({kind}), it starts again by itself; the log says why"
     for loop, alive in service.alive().items():
-        checks.setdefault(loop, None if alive else "its thread has ended; restart the process")
+        fine = alive or (loop == "sender" and not _delivers(service))
+        checks.setdefault(loop, None if fine else "its thread has ended; restart the process")
     return checks
+
+
+def _delivers(service: Service) -> bool:
+    """Say whether there is any channel: without one the sender has nothing to run for."""
+    settings = service.settings
+    return bool(settings.kafka.bootstrap_servers or settings.deliver.webhooks or settings.deliver.slack)
 
 
 def readings(service: Service) -> Readings:

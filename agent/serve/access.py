@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 OPEN_PATHS = frozenset({"/healthz"})
+_HOST = re.compile(r"(?:(?P<name>[\w.-]+)|\[(?P<address>[0-9a-fA-F:.]+)\])(?::\d*)?", re.ASCII)
 _REALM = 'realm="Faultline", charset="UTF-8"'
 
 
@@ -80,10 +82,8 @@ def is_loopback(name: str) -> bool:
 
 def host_name(host: str) -> str:
     """Return a Host header's name in lower case, without port and brackets; empty when it is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else (found["name"] or found["address"]).lower().rstrip(".")
 
 
 def _authorized(path: str, value: str) -> bytes:
