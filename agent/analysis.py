@@ -137,6 +137,8 @@ class Suspect:
     parts: tuple[ScorePart, ...]
     against: tuple[str, ...] = ()
     """Evidence ids that speak against it."""
+    sign: str | None = None
+    """Id of the strongest evidence for the mechanism."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

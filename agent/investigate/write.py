@@ -117,8 +117,7 @@ def headline_of(ranking: Ranking) -> str:
         return "Inconclusive: the telemetry of this incident differs from normal nowhere we look."
     first = ranking.suspects[0]
     evidence = {item.id: item for item in ranking.evidence}
-    best = max(first.parts, key=lambda part: part.value)
-    sign = evidence[best.evidence_ids[0]].statement if best.evidence_ids else ""
+    sign = evidence[first.sign].statement if first.sign in evidence else ""
     doubt = "Possibly " if verdict_of(ranking) is Verdict.INCONCLUSIVE else ""
     return quoted(f"{doubt}{first.service}: {MECHANISM_WORDS[first.mechanism]} – {sign}", 150)
 

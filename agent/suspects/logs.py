@@ -103,13 +103,17 @@ def weight(turn: Turn) -> float:
 def _finding(sides: Sides, service: str, turn: Turn, value: float) -> Finding:
     severity = turn.side.severity_number
     if turn.observed < turn.expected:
-        part, mechanism, verb = "log vanished", Mechanism.BAD_RETURN, "fell"
+        part, mechanism = "log vanished", Mechanism.BAD_RETURN
     elif severity >= WARN:
-        part, mechanism, verb = "log errors", Mechanism.EXCEPTION, "rose" if turn.known else "appeared"
+        part, mechanism = "log errors", Mechanism.EXCEPTION
     else:
-        part, mechanism, verb = "log new" if not turn.known else "log surge", Mechanism.EXCEPTION, "rose"
+        part, mechanism = "log surge" if turn.known else "log new", Mechanism.EXCEPTION
     subject = turn.template_id
-    expected = "none" if not turn.known else f"about {turn.expected:.0f}"
+    line = "error line" if severity >= ERROR else "warning line" if severity >= WARN else "line"
+    if turn.known:
+        told = f"{service} wrote one kind of {line} {turn.observed} times, about {turn.expected:.0f} expected"
+    else:
+        told = f"{service} wrote a new kind of {line} {turn.observed} times"
     return Finding(
         service=service,
         part=part,
@@ -122,7 +126,7 @@ def _finding(sides: Sides, service: str, turn: Turn, value: float) -> Finding:
             service=service,
             subject=subject,
             label=turn.side.template,
-            statement=f"log line of {service} {verb}: {turn.observed} seen, {expected} expected",
+            statement=told,
             start=turn.side.first if turn.observed and not turn.known else sides.start,
             end=sides.end,
             score=abs(turn.deviance),

@@ -81,11 +81,15 @@ def _suspect(
     if culprit is not None and explained > 0.3:
         against = tuple(f.evidence.id for f in by_service[culprit] if f.part in SYMPTOMS)[:2]
     ordered = sorted(parts.values(), key=lambda part: (-part.value, part.name))
-    leading = max(found, key=lambda f: (parts[f.part].value, f.value, f.part))
+    mechanism = mechanism_of(found, parts)
+    leading = max(
+        found, key=lambda f: (f.mechanism in {mechanism, Mechanism.UNKNOWN}, f.value, f.part, f.evidence.id)
+    )
     return Suspect(
         service=service,
         component=leading.component,
-        mechanism=mechanism_of(found, parts),
+        mechanism=mechanism,
+        sign=leading.evidence.id,
         score=round(sum(part.value for part in ordered), 6),
         parts=tuple(ordered),
         against=against,
