@@ -83,7 +83,8 @@ def _suspect(
     ordered = sorted(parts.values(), key=lambda part: (-part.value, part.name))
     mechanism = mechanism_of(found, parts)
     leading = max(
-        found, key=lambda f: (f.mechanism in {mechanism, Mechanism.UNKNOWN}, f.value, f.part, f.evidence.id)
+        found,
+        key=lambda f: (f.mechanism is mechanism, f.mechanism is Mechanism.UNKNOWN, f.value, f.evidence.id),
     )
     return Suspect(
         service=service,
