@@ -39,8 +39,11 @@ def unit_of(evidence: Evidence) -> str:
 
 
 def level_of(evidence: Evidence, curves: Sequence[Curve]) -> float | None:
-    """Return what was expected, where it is of the curves' kind: bars count a window, not an incident."""
-    if evidence.expected is None or any(curve.bars for curve in curves):
+    """Return what was expected, where it is of the curves' kind.
+
+    Bars count a window, not an incident; two sides of a call are each longer than the time between them.
+    """
+    if evidence.expected is None or len(curves) != 1 or curves[0].bars:
         return None
     if evidence.kind in {EvidenceKind.CALL, EvidenceKind.OPERATION} and _is_about_errors(evidence):
         return evidence.expected * 100

@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import Metric
 from starlette.testclient import TestClient
 
+from agent.analysis import Stage
 from agent.serve import Deps, create_app
 from agent.store.port import TelemetryRow
 from agent.store.sql import SqlStore
@@ -139,7 +140,7 @@ def fill(store: SqlStore) -> str:
         )
     )
     explained = samples.analysis(evidence=(samples.evidence(), *more_evidence()))
-    store.save_analysis(samples.analysis(stage=samples.Stage.STATISTICS), (), T0)
+    store.save_analysis(samples.analysis(stage=Stage.STATISTICS), (), T0)
     store.save_analysis(explained, (), T0 + SECOND)
     store.sent("dl_1", T0)
     store.failed("dl_2", "HTTP 500", None)

@@ -81,7 +81,7 @@ def test_basic_opens_pages_only(tmp_path: Path) -> None:
 def test_key_beyond_ascii_works(tmp_path: Path) -> None:
     """A key with letters beyond ASCII is compared as bytes."""
     client = served.client(served.open_store(tmp_path), api_key="schlüssel")
-    raw = {"X-API-Key": "schlüssel".encode()}
+    raw = {b"X-API-Key": "schlüssel".encode()}
     assert client.get("/api/v1/incidents", headers=raw).status_code == 200
     assert client.get("/incidents", headers=_basic("schlüssel")).status_code == 200
 

@@ -66,6 +66,7 @@ def test_call_evidence_shows_both_sides() -> None:
     assert caller.points[-1].value == pytest.approx(2.0, rel=0.03)
     assert callee.points[0].value == pytest.approx(0.02, rel=0.03)
     assert unit_of(CALL) == "s"
+    assert level_of(CALL, (caller, callee)) is None
 
 
 def test_failing_calls_are_a_share() -> None:

@@ -28,7 +28,7 @@ def test_catalogue_is_well_formed() -> None:
 def test_exposition_can_be_parsed(tmp_path: Path) -> None:
     """What /metrics answers is Prometheus text with every family that was handed in."""
     store = served.open_store(tmp_path)
-    client = served.client(store, metrics=lambda: families(_all() | _hostile()))
+    client = served.client(store, metrics=lambda: families({**_all(), **_hostile()}))
     answer = client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
