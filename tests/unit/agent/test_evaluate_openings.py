@@ -1,0 +1,95 @@
+"""What opens where: in the incident, on the last third of the baseline, in a quiet recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.app import parts
+from agent.evaluate import openings
+from agent.evaluate.data import DataError
+from agent.evaluate.openings import Opened, Opening, judged
+from agent.pipeline import Pipeline
+from agent.settings import load_settings
+from ingest.recordings import Interval
+from tests.support.labelled import BASELINE, row, write_recording, write_truth
+
+LOGS = frozenset({"logs"})
+BASE = {"logs": Interval(start=0, end=300), "metrics": Interval(start=-600, end=300)}
+INCIDENT = Interval(start=300, end=400)
+
+
+def fresh(edges: openings.Edges) -> Pipeline:
+    """Return a pipeline as the service builds it."""
+    return parts.pipeline(load_settings(edges=edges), b"test")()
+
+
+@pytest.mark.parametrize(
+    ("at", "signals", "expected"),
+    [
+        (300, LOGS, (False, True)),
+        (301, LOGS, (True, False)),
+        (400, LOGS, (True, False)),
+        (401, LOGS, (False, False)),
+        (200, LOGS, (False, False)),
+        (201, LOGS, (False, True)),
+        (100, frozenset({"metrics"}), (False, True)),
+        (0, frozenset({"metrics"}), (False, False)),
+        (100, frozenset({"logs", "metrics"}), (False, True)),
+        (100, frozenset(), (False, True)),
+        (250, frozenset({"spans"}), (False, False)),
+    ],
+)
+def test_where_an_opening_counts(at: int, signals: frozenset[str], expected: tuple[bool, bool]) -> None:
+    """Edges of the incident, and of the last third of each signal's own baseline."""
+    opened = judged([Opening(at=at, signals=signals)], INCIDENT, BASE)
+    assert (opened.fault, opened.baseline) == expected
+
+
+def test_nothing_opened_is_nothing() -> None:
+    """Without openings both are false."""
+    assert judged([], INCIDENT, BASE) == Opened(fault=False, baseline=False)
+
+
+def test_shares_over_recordings(tmp_path: Path) -> None:
+    """One fault found, one that came too early and was a false page, one quiet, one not quiet at all."""
+    late = BASELINE - 200
+    write_truth(
+        tmp_path / "okapi",
+        [row("good", "birch"), row("early", "alder"), row("calm", None), row("loud", None)],
+    )
+    write_recording(tmp_path / "okapi" / "good", broken="birch")
+    write_recording(tmp_path / "okapi" / "early", broken="alder", from_second=late)
+    write_recording(tmp_path / "okapi" / "calm", broken=None, incident=False)
+    write_recording(tmp_path / "okapi" / "loud", broken="cedar", from_second=late, incident=False)
+    told: list[str] = []
+    figures = openings.evaluate(tmp_path, pipeline=fresh, on_case=told.append)
+    assert figures == {
+        "okapi": {
+            "opened_fault": 0.5,
+            "opened_baseline": 0.5,
+            "cases": 2,
+            "opened_quiet": 0.5,
+            "quiet": 2,
+        }
+    }
+    assert len(told) == 4
+
+
+def test_an_opening_says_what_it_rests_on(tmp_path: Path) -> None:
+    """The planted fault shows in logs and metrics, and opens one incident for both."""
+    from ingest.recordings import Recording
+
+    write_recording(tmp_path / "case", broken="birch")
+    found = openings.openings(Recording(tmp_path / "case"), fresh(()))
+    assert len(found) == 1
+    assert found[0].signals & {"logs", "metrics"}
+    assert found[0].at > INCIDENT.start
+
+
+def test_no_recordings_is_an_error(tmp_path: Path) -> None:
+    """Empty labels must not pass for perfect figures."""
+    write_truth(tmp_path, [])
+    with pytest.raises(DataError, match="name no recordings"):
+        openings.evaluate(tmp_path, pipeline=fresh)
