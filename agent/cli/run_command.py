@@ -14,6 +14,9 @@ from agent.settings import SettingsError, load_settings
 
 log = structlog.get_logger(__name__)
 
+STOP_WITHIN = 12.0
+"""Seconds for all loops together: with the HTTP server's grace before it, less than the 20 s there are."""
+
 
 @click.command()
 @click.option(
@@ -36,6 +39,8 @@ def command(config: Path | None) -> None:
     logs.configure(settings.log_level)
     from agent.app import build
     from agent.app.http import http_server
+    from agent.serve import ServeError
+    from agent.serve.server import ServeError
     from agent.store.port import StoreError
     from models.registry import UnknownModelError
 
@@ -47,9 +52,13 @@ def command(config: Path | None) -> None:
     except (StoreError, UnknownModelError) as error:
         raise click.ClickException(str(error)) from error
     service.start()
-    server = http_server(service)
+    try:
+        server = http_server(service)
+    except ServeError as error:
+        service.stop()
+        raise click.ClickException(str(error)) from error
     click.echo(f"listening on http://{settings.http.host}:{server.port}", err=True)
     stop.wait()
     log.info("service.stopping")
     server.stop()
-    service.stop()
+    service.stop(STOP_WITHIN)

@@ -18,14 +18,18 @@ from typing import Any
 import pytest
 import yaml
 from kafka import KafkaConsumer, TopicPartition
+from langchain_core.messages import BaseMessage
 
 from agent.analysis import Analysis, Stage
 from agent.app.replay_to_kafka import replay_to_kafka
 from agent.store.port import IncidentQuery
 from agent.store.sql import SqlStore
 from ingest.record import SECOND
+from models.scripted import ScriptedChat
 from tests.acceptance.conftest import Topics
+from tests.support.openai_server import serving
 from tests.support.receiver import Receiver, receiver
+from tests.support.service import clean_environment, running_service
 
 SIGNALS = ("logs", "metrics", "traces")
 ENDS_AT = 1_700_000_040 * SECOND
@@ -58,9 +62,11 @@ class Place:
         """Run one part of the service in a process of its own; return how it ended."""
         config = self.folder / "faultline.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(yaml.safe_dump(self._settings()), encoding="utf-8")
+        config.write_text(yaml.safe_dump(self.settings()), encoding="utf-8")
         command = [sys.executable, "-m", "tests.support.harness", part, str(config), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=240, check=False, env=clean_environment()
+        )
 
     def done(self, part: str, *arguments: str) -> dict[str, Any]:
         """Run one part to its end and return what it says."""
@@ -107,7 +113,8 @@ class Place:
             "telemetry": self.rows("SELECT environment, service, minute, windows FROM telemetry"),
         }
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the service that lives here."""
         topics = self.content.topics
         return {
             "home": str(self.folder / "home"),
@@ -237,3 +244,42 @@ def test_killed_inside_a_node_an_investigation_resumes_at_that_node(
         f"SELECT channel FROM outbox WHERE kind = 'analyzed' AND incident_id = '{incident_id}'"
     )
     assert analysed == [("kafka",), ("kafka",), ("webhook:tool",), ("webhook:tool",)]
+
+
+def test_sigterm_within_an_investigation_ends_in_time_and_the_next_start_goes_on(
+    undisturbed: Place, tmp_path: Path
+) -> None:
+    """A model that hangs holds up no stop and degrades nothing: the next start asks again, at that node."""
+    place = copy_of(undisturbed, tmp_path)
+    asked: list[str] = []
+
+    def answer(messages: list[BaseMessage]) -> str:
+        asked.append(str(messages[-1].content))
+        claim = {"text": f"{suspect} became slow.", "evidence": ["E1"]}
+        headline = f"{suspect} became slow and calls to it waited"
+        return json.dumps({"suspect": suspect, "headline": headline, "claims": [claim], "steps": ["S1"]})
+
+    with serving(ScriptedChat(answer)) as server:
+        model = {"kind": "openai", "name": "remote", "base_url": server.base_url}
+        # Without Kafka: only the investigation that is due keeps the process busy.
+        settings = {**place.settings(), "http": {"port": 0}, "kafka": {}, "deliver": {}, "model": model}
+        server.delay = 60.0
+        with running_service(settings, tmp_path) as service:
+            service.eventually(lambda: server.payloads, "the model is asked")
+            assert service.terminate(within=20) == 0
+        incident_id = place.rows("SELECT incident_id FROM investigations WHERE worker IS NOT NULL")[0][0]
+        with place.store() as store:
+            [statistics] = store.analyses(incident_id)
+        suspect = statistics.hypotheses[0].service
+        server.delay = 0.0
+        with running_service(settings, tmp_path) as service:
+            service.eventually(
+                lambda: len(service.get(f"/api/v1/incidents/{incident_id}/analyses")["analyses"]) == 2,
+                "the explained analysis",
+            )
+            assert service.terminate(within=20) == 0
+    with place.store() as store:
+        first, explained = store.analyses(incident_id)
+    assert first == statistics
+    assert explained.provenance.degraded == statistics.provenance.degraded
+    assert asked

@@ -38,6 +38,11 @@ def eventually(look: Callable[[], T | None], what: str, *, within: float = PATIE
         time.sleep(0.1)
 
 
+def clean_environment() -> dict[str, str]:
+    """Return our environment without settings: a variable, like the Makefile's own, wins over a file."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FAULTLINE_")}
+
+
 class RunningService:
     """One `faultline run`. Its output goes to a file, whose end every failure shows."""
 
@@ -116,11 +121,13 @@ def running_service(settings: Mapping[str, Any], folder: Path) -> Iterator[Runni
     config = folder / "faultline.yaml"
     config.write_text(yaml.safe_dump(dict(settings)), encoding="utf-8")
     log = folder / "faultline.log"
-    # The Makefile's own variables would win over the file.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FAULTLINE_")}
-    with log.open("ab") as out:
+    with log.open("wb") as out:
         process = subprocess.Popen(
-            [FAULTLINE, "run", "--config", config], stdout=out, stderr=out, env=environment, cwd=folder
+            [FAULTLINE, "run", "--config", config],
+            stdout=out,
+            stderr=out,
+            env=clean_environment(),
+            cwd=folder,
         )
     service = RunningService(process, log)
     try:
