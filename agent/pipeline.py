@@ -18,7 +18,7 @@ from agent.incidents import Correlator, alert_anomaly
 from agent.store.port import TelemetryRow
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
-from detectors.suite import Suite
+from detectors.suite import Learning, Suite
 from ingest.decode import Decode
 from ingest.events import AlertEvent, DecodeError, Event, Reject, RejectReason
 from ingest.minutes import Minutes
@@ -59,6 +59,10 @@ class Counts:
     windows: int = 0
     anomalies: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    cuts: dict[str, int] = field(default_factory=dict)
+    """What a limit shortened, by reason."""
+    learning: Learning | None = None
+    """As of the last closed window."""
 
 
 class Pipeline:
@@ -89,6 +93,8 @@ class Pipeline:
         except DecodeError as error:
             self._refuse(record, (error.reject,))
             return
+        for reason, number in decoded.cuts:
+            self.counts.cuts[reason] = self.counts.cuts.get(reason, 0) + number
         rejects = list(decoded.rejects)
         for event in decoded.events:
             try:
@@ -152,6 +158,7 @@ class Pipeline:
         anomalies = self._suite.observe(closed)
         for anomaly in anomalies:
             self.counts.anomalies[anomaly.detector] = self.counts.anomalies.get(anomaly.detector, 0) + 1
+        self.counts.learning = self._suite.learning()
         self._correlate(anomalies, closed.end)
 
     def _correlate(self, anomalies: Sequence[Anomaly], now: Nanos) -> None:

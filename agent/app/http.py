@@ -70,6 +70,7 @@ def readings(service: Service) -> Readings:
         "faultline_records": {(): counts.records},
         "faultline_events": _by_name(counts.events),
         "faultline_rejected": _by_name(counts.rejected),
+        "faultline_cuts": _by_name(counts.cuts),
         "faultline_windows_closed": {(): counts.windows},
         "faultline_window_events": _by_name(pipeline.windows.counts),
         "faultline_anomalies": _by_name(counts.anomalies),
@@ -95,6 +96,10 @@ def readings(service: Service) -> Readings:
         },
         "faultline_degraded": {(part.partition(":")[0],): 1.0 for part in service.degraded},
     }
+    if counts.learning is not None:
+        now = counts.learning
+        figures["faultline_learning"] = {("services",): now.services, ("series",): now.series}
+        figures["faultline_known"] = {("services",): now.services_known, ("series",): now.series_known}
     return figures | _stored(service)
 
 

@@ -85,6 +85,7 @@ class Sender:
             thread.start()
         for thread in threads:
             thread.join()
+        stop.wait()
 
     def close(self) -> None:
         """Close all channels."""

@@ -38,6 +38,7 @@ def _gauge(name: str, text: str, *labels: str) -> Family:
 CATALOGUE: tuple[Family, ...] = (
     _counter("records", "Records taken from sources and over HTTP since the stream was last restored."),
     _counter("events", "Events decoded from records, by kind.", "kind"),
+    _counter("cuts", "Fields, names and labels that a limit shortened, by reason.", "reason"),
     _counter("rejected", "Records or items that were refused and dead-lettered, by reason.", "reason"),
     _counter("windows_closed", "Windows that closed and went to the detectors."),
     _counter(

@@ -12,6 +12,8 @@ from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 from ingest.record import SECOND
 
 NEAR_CHANGE = 600 * SECOND
+AT_ONSET = 10.0
+"""Seconds within which windows cannot tell what came first."""
 
 
 def failing(sides: Sides) -> Iterator[Finding]:
@@ -120,6 +122,8 @@ def changed(sides: Sides) -> Iterator[Finding]:
             subject = f"{change.kind} {change.title}"
             ago = (sides.start - change.time) / SECOND
             when = f"{ago:.0f} s before the onset" if ago >= 0 else f"{-ago:.0f} s after the onset"
+            if abs(ago) <= AT_ONSET:
+                when = "at the onset"
             yield Finding(
                 service=service,
                 part="change",
