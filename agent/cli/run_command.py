@@ -40,7 +40,6 @@ def command(config: Path | None) -> None:
     from agent.app import build
     from agent.app.http import http_server
     from agent.serve import ServeError
-    from agent.serve.server import ServeError
     from agent.store.port import StoreError
     from models.registry import UnknownModelError
 
