@@ -1,8 +1,8 @@
 """`faultline bench`: the speed of our stages as ratios to raw components, measured in turns in one run.
 
 A figure is our speed over that of the raw component on the same input: 0.5 is half as fast, 2 twice as
-fast. Absolute times depend on the machine and are not shown. One thread; each side's best round counts, so
-that what else the machine does disturbs least.
+fast. Absolute times depend on the machine and are not shown. One thread, its processor time, and each
+side's best round count, so that what else the machine does disturbs least.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Bench:
         return Result(name=name, speed=speed, against=against, given=given)
 
 
-def ratio(ours: Side, raw: Side, rounds: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def ratio(ours: Side, raw: Side, rounds: int, clock: Callable[[], float] = time.process_time) -> float:
     """Return our items per second over the raw component's, each side's best of `rounds` taken in turns."""
     best_raw = best_ours = 0.0
     for _ in range(rounds):

@@ -50,9 +50,9 @@ def show_bench(results: Sequence[Result]) -> None:
 
 
 def number(value: float) -> str:
-    """Return a figure as people read it."""
-    if float(value).is_integer() and abs(value) >= 2:
-        return f"{value:.0f}"
+    """Return a figure as people read it: counts whole, shares with three decimals."""
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
 
 

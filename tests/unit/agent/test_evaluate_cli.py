@@ -132,7 +132,8 @@ def test_bench_prints_ratios(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0.000"), (1.0, "1.000"), (30, "30"), (0.1234, "0.123"), (123456.7, "123457")]
+    ("value", "text"),
+    [(0.0, "0.000"), (1.0, "1.000"), (0, "0"), (30, "30"), (0.1234, "0.123"), (123456.7, "123457")],
 )
 def test_numbers_as_people_read_them(value: float, text: str) -> None:
     """Counts without decimals, shares with three, large ones rounded."""
