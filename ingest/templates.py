@@ -19,9 +19,9 @@ from ingest.ids import digest
 from ingest.masking import MASKING_VERSION, mask, subject
 
 OVERFLOW = "<overflow>"
-_SIMILARITY = 0.7
+SIMILARITY = 0.7
 """High, because masks of the same kind count as equal tokens."""
-_DEPTH = 5
+DEPTH = 5
 _SEEN_LIMIT = 20_000
 
 
@@ -123,7 +123,7 @@ class Templates:
 
 
 def _new(service: str, limit: int) -> _Service:
-    drain = Drain(depth=_DEPTH, sim_th=_SIMILARITY, parametrize_numeric_tokens=False)
+    drain = Drain(depth=DEPTH, sim_th=SIMILARITY, parametrize_numeric_tokens=False)
     # No body has an empty token, so none is born with the overflow's id.
     overflow_id = digest("tpl", service, MASKING_VERSION, OVERFLOW, "")
     overflow = Assigned(template_id=overflow_id, template=OVERFLOW)

@@ -16,7 +16,12 @@ from agent.cli import logs
 @click.command()
 @click.argument("recording", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--to", "target", type=click.Choice(["embedded", "kafka"]), default="embedded", show_default=True
+    "--to",
+    "target",
+    type=click.Choice(["embedded", "kafka"]),
+    default="embedded",
+    show_default=True,
+    help="Through the embedded service, or into Kafka.",
 )
 @click.option("--speed", type=float, help="Times real time; without it as fast as possible.")
 @click.option("--bootstrap", help="Kafka servers for --to kafka, host:port[,host:port].")

@@ -27,7 +27,7 @@ from ingest.otlp_encode import encode_logs, encode_metrics, encode_traces
 from ingest.record import SECOND, Nanos, Origin, Record
 from ingest.redaction import Redactor
 from ingest.summary import ClosedWindow, WindowSummary
-from ingest.templates import _DEPTH, _SIMILARITY, Templates
+from ingest.templates import DEPTH, SIMILARITY, Templates
 from ingest.windows import Windows
 
 TOPIC = "bench"
@@ -127,7 +127,7 @@ class Bench:
             return lambda: sum(bool(templates.assign("default", *line).template_id) for line in bodies)
 
         def raw() -> Callable[[], int]:
-            drain = PlainDrain(depth=_DEPTH, similarity=_SIMILARITY)
+            drain = PlainDrain(depth=DEPTH, similarity=SIMILARITY)
             return lambda: sum(drain.assign(*line) > 0 for line in bodies)
 
         length = sum(len(body) for _, body in bodies) / len(bodies)

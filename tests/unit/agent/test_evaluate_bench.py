@@ -10,7 +10,7 @@ import pytest
 from agent.evaluate import generated
 from agent.evaluate.bench import QUICK, Bench, ratio
 from agent.evaluate.peers import MadLoop, PlainDrain
-from ingest.templates import _DEPTH, _SIMILARITY, Templates
+from ingest.templates import DEPTH, SIMILARITY, Templates
 
 
 def test_quick_run_gives_every_ratio() -> None:
@@ -48,7 +48,7 @@ def test_a_side_that_does_nothing_is_an_error() -> None:
 
 def test_both_template_sides_make_the_same_groups() -> None:
     """The comparison is about speed alone."""
-    templates, plain = Templates(), PlainDrain(depth=_DEPTH, similarity=_SIMILARITY)
+    templates, plain = Templates(), PlainDrain(depth=DEPTH, similarity=SIMILARITY)
     bodies = generated.bodies(2_000)
     pairs = {(service, templates.assign("e", service, body).template_id, plain.assign(service, body))
              for service, body in bodies}  # fmt: skip
