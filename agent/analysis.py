@@ -270,3 +270,12 @@ class Analysis:
     evidence: tuple[Evidence, ...]
     """Everything cited above, so that the analysis stands alone."""
     provenance: Provenance
+
+    @property
+    def worded_by(self) -> str:
+        """Who found the words, for people."""
+        if self.stage is Stage.STATISTICS:
+            return "statistics only, no model"
+        if self.provenance.model is None:
+            return "statistics only, the model gave nothing"
+        return "explained by the model"

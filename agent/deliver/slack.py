@@ -148,10 +148,9 @@ def _facts(incident: Incident, notification: Notification) -> Block:
 
 def _analysis(analysis: Analysis) -> list[Block]:
     known = {item.id: item for item in analysis.evidence}
-    stage = "with the language model" if analysis.stage == "explained" else "statistics only so far"
     parts: list[Block] = [
         _plain(analysis.headline),
-        _context(f"*{analysis.verdict}*", f"confidence {analysis.confidence:.0%}", stage),
+        _context(f"*{analysis.verdict}*", f"confidence {analysis.confidence:.0%}", analysis.worded_by),
     ]
     for number, hypothesis in enumerate(analysis.hypotheses[:_SUSPECTS], 1):
         parts += _suspect(number, hypothesis)

@@ -21,7 +21,6 @@ from agent.analysis import (
     RemediationStep,
     Risk,
     Severity,
-    Stage,
     TimelineEntry,
     Verdict,
 )
@@ -70,8 +69,7 @@ def _head(incident: Incident, analysis: Analysis) -> RenderableType:
     sure = Text("Verdict ")
     sure.append(analysis.verdict.value, style=_VERDICT[analysis.verdict])
     sure.append(f", confidence {analysis.confidence:.0%}")
-    stage = "explained by the model" if analysis.stage is Stage.EXPLAINED else "statistics only, no model"
-    sure.append(f" ({stage})", style="dim")
+    sure.append(f" ({analysis.worded_by})", style="dim")
     where = Text(f"{incident.id}, {line(incident.environment, 100)}, ", style="dim")
     where.append(f"{incident.state}, since {rfc3339(incident.onset)}, as of {rfc3339(analysis.as_of)}")
     return Group(top, sure, where)
