@@ -82,8 +82,8 @@ SLOW_DEPENDENCY = Fault(
         postmortem=(
             "Authorizations at the card acquirer went from about 40 ms to about 4 s, so every charge in "
             "payments became slow. "
-            "Checkout gave up on the slowest after 5 s, released the reservations and answered 504, which "
-            "customers saw at the storefront; browsing was not affected. "
+            "Checkout gave up on the slowest after 5 s and released the reservations, and customers waited "
+            "or got 502 from the storefront; browsing was not affected. "
             "It ended when the acquirer recovered; payments should fail fast when the acquirer is slow."
         ),
     ),
