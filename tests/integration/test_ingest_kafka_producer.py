@@ -8,7 +8,8 @@ import pytest
 
 from ingest.kafka_producer import DeliveryError, Producer
 from ingest.sources.kafka import KafkaSource
-from tests.support.broker import Broker, ExistingBroker, free_port
+from tests.support.broker import Broker, ExistingBroker
+from tests.support.ports import free_port
 from tests.support.streams import Reader
 
 

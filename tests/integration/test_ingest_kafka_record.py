@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from agent.cli.record_command import command
 from ingest.kafka_producer import Producer
 from ingest.recordings import Recording
-from tests.support.broker import Broker, ExistingBroker, free_port
+from tests.support.broker import Broker, ExistingBroker
+from tests.support.ports import free_port
 from tests.support.streams import until
 
 FAULTLINE = [sys.executable, "-c", "from agent.cli import main; main()"]

@@ -11,7 +11,8 @@ import pytest
 from ingest.kafka_producer import Producer
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.port import SourceError
-from tests.support.broker import Broker, ExistingBroker, free_port
+from tests.support.broker import Broker, ExistingBroker
+from tests.support.ports import free_port
 from tests.support.streams import Reader, send_numbers, until
 
 QUICK: Mapping[str, Any] = {

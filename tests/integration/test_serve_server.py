@@ -24,7 +24,7 @@ from agent.serve import ServeError, run_server
 from agent.serve.server import RunningServer
 from agent.settings import HttpSettings, KnowledgeSettings, ModelSettings, Settings, StreamSettings
 from tests.support import served
-from tests.support.broker import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from tests.support.ports import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 POM = Path(__file__).with_name("broker.pom.xml")
 KAFKA_VERSION = "4.1.0"
@@ -76,13 +78,6 @@ def _require_java() -> str:
     if java is None:
         raise BrokerError(_install("A Java runtime (JDK 17 or later, `java`)"))
     return java
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def create_topic(bootstrap: str, name: str, *, partitions: int = 1) -> None:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+
+from tests.support.ports import free_port
 
 INSTALL = "apt-get install -y --no-install-recommends postgresql"
 
@@ -38,7 +39,7 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="fl-pg-"))
     user = _server_user(folder)
     try:
-        port = _free_port()
+        port = free_port()
         _start(binaries, folder, port, user)
         try:
             yield f"postgresql://faultline@127.0.0.1:{port}/postgres"
@@ -106,10 +107,3 @@ def _run(command: list[str], user: str | None) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120,
         extra_groups=[] if user else None,
     )  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -19,7 +19,8 @@ from pathlib import Path
 import psycopg
 import redis
 
-from tests.testbed.processes import Child, ProcessError, server_port, start
+from tests.support.ports import free_port
+from tests.testbed.processes import Child, ProcessError, start
 
 START_S = 30.0
 PRODUCTS = 120
@@ -70,7 +71,7 @@ class Redis:
             raise ProcessError("redis-server is missing: `apt-get install -y redis-server`")
         self._directory = directory
         self._niceness = niceness
-        self.port = server_port()
+        self.port = free_port()
         self.log = directory / "redis.log"
         self._child: Child | None = None
 
@@ -116,7 +117,7 @@ class Postgres:
         self._directory = directory
         self._niceness = niceness
         self._user = "postgres" if os.geteuid() == 0 else None
-        self.port = server_port()
+        self.port = free_port()
         self.log = directory / "data" / "log" / "postgresql.log"
         self._child: Child | None = None
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,30 +15,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 CONSOLE = "TESTBED_CONSOLE"
 """In every process's environment: whose it is can be told from outside."""
-EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
-
-
-def server_port() -> int:
-    """Return a free port below those that the kernel gives to outgoing connections.
-
-    A port from the kernel's own range may be taken by a client between now and the server's start.
-    """
-    first = int(EPHEMERAL.read_text(encoding="ascii").split()[0])
-    below = range(max(1_024, first - 12_000), first)
-    for _ in range(200):
-        port = random.choice(below or range(20_000, 60_000))
-        if _can_bind(port):
-            return port
-    raise ProcessError("no free TCP port was found; stop something that listens on many")
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class ProcessError(RuntimeError):

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
 from tests.testbed.databases import Postgres, Redis
-from tests.testbed.processes import Child, ProcessError, server_port, start_python
+from tests.testbed.processes import Child, ProcessError, start_python
 from tests.testbed.services.telemetry import CHANGES, ENVIRONMENT, open_producer, pod_name
 
 VERSIONS = {
@@ -52,7 +53,7 @@ class Shop:
         self._niceness = niceness
         self._redis = Redis(scratch / "redis", niceness=niceness)
         self._postgres = Postgres(scratch / "postgres", niceness=niceness)
-        self._ports = {name: server_port() for name in ("acquirer", *VERSIONS)}
+        self._ports = {name: free_port() for name in ("acquirer", *VERSIONS)}
         self._services: dict[str, Child] = {}
         self._others: list[Child] = []
         self._load: Child | None = None

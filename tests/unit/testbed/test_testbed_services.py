@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from tests.support.broker import free_port
+from tests.support.ports import free_port
 from tests.testbed.acquirer import Acquirer as AcquirerServer
 from tests.testbed.databases import TIERS
 from tests.testbed.services.orders import loyalty_points
