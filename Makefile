@@ -39,7 +39,9 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
+	@$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 bench: $(STAMP) ## Print speed as ratios to raw components
 	@$(BIN)/faultline bench

@@ -53,7 +53,7 @@ class Case:
             severity=Severity.ERROR,
             services=services,
             anomaly_ids=(),
-            title=self.truth.id,
+            title="an incident given by its interval",
             onset=self.start,
             opened_at=self.start,
             last_anomaly_at=self.end,
