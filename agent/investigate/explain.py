@@ -11,7 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from agent.investigate.gather import ranking_of
 from agent.investigate.packing import Packed, pack
-from agent.investigate.state import ModelReply, OfferedStep, State, Usage, packed, unpacked
+from agent.investigate.state import CLAIM_LENGTH, ModelReply, OfferedStep, State, Usage, packed, unpacked
 from models.prompts import Prompt
 from models.structured import StructuredReply, complete_json
 from models.unavailable import ModelUnavailable
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 TEMPLATE_TOKENS = 40
 """What a chat template adds around two messages, generously."""
-HEADLINE_LENGTH, CLAIM_LENGTH, CLAIMS = 100, 110, 2
+HEADLINE_LENGTH, CLAIMS = 100, 2
 """The longest answer must end within 200 tokens: text full of digits has a token for every 2.5 characters."""
 
 

@@ -16,6 +16,9 @@ from ingest.record import Nanos
 
 T = TypeVar("T")
 
+CLAIM_LENGTH = 130
+"""Characters of a model's sentence. With the other limits the longest answer stays within 200 tokens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

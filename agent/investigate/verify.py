@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from agent.analysis import Claim
 from agent.investigate.gather import ranking_of
-from agent.investigate.state import ModelReply, State, packed, unpacked
+from agent.investigate.state import CLAIM_LENGTH, ModelReply, State, packed, unpacked
 from detectors.anomaly import Evidence
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?![\w]*\d)")
@@ -103,7 +103,8 @@ class Verify:
         kept: list[Claim] = []
         dropped: list[str] = []
         for text, cited in reply.claims:
-            problem = fault_of(text, cited, evidence, services)
+            cut = len(text) >= CLAIM_LENGTH - 1 and text[-1] not in ".!?"
+            problem = "breaks off" if cut else fault_of(text, cited, evidence, services)
             if problem is None:
                 kept.append(Claim(text=text, evidence_ids=cited))
             else:
