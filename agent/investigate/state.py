@@ -16,7 +16,7 @@ from ingest.record import Nanos
 
 T = TypeVar("T")
 
-CLAIM_LENGTH = 130
+CLAIM_LENGTH = 110
 """Characters of a model's sentence. With the other limits the longest answer stays within 200 tokens."""
 
 

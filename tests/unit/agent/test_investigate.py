@@ -114,7 +114,7 @@ def test_both_stages_come_out_and_the_second_carries_the_verified_words() -> Non
         ({"claims": [{"text": "See https://evil.example now.", "evidence": ["E1"]}]}, "link"),
         ({"claims": [{"text": "The kafka_consumer_lag rose.", "evidence": ["E1"]}]}, "names something"),
         (
-            {"claims": [{"text": "The service payments is slow and " + "so " * 33, "evidence": ["E1"]}]},
+            {"claims": [{"text": "The service payments is slow and " + "so " * 27, "evidence": ["E1"]}]},
             "breaks off",
         ),
     ],
