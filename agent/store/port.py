@@ -1,4 +1,4 @@
-"""What the rest of `agent` asks of a store. Held by `tests/contract/test_store.py` on SQLite and PostgreSQL.
+"""What the rest of `agent` asks of a store. Held by `tests/contract/test_store*.py` on both databases.
 
 Every method is one transaction. Wall-clock times (`now`) are arguments. Methods may be called from any
 thread.
