@@ -14,7 +14,8 @@ from detectors.anomaly import Anomaly, Direction, EvidenceKind, Hit
 from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence
 from detectors.latency import LatencyModel, Pool
 from detectors.rates import BurstModel
-from detectors.state import freeze, thaw, touch
+from detectors.state import touch
+from detectors.stateful import MAX_SERVICES, Stateful
 from detectors.threshold import Run, Runs, Threshold
 from detectors.warmup import Warmup
 from ingest.record import SECOND, Nanos
@@ -25,7 +26,6 @@ NAME = "calls"
 VERSION = "1"
 ERRORS = Threshold(value=5.0, consecutive=2)
 LATENCY = Threshold(value=6.0, consecutive=2, extreme=6.0)
-MAX_SERVICES = 5_000
 MAX_SUBJECTS = 1_000
 """Operations and edges a service."""
 _MINIMUM_ERRORS = 3
@@ -76,15 +76,15 @@ class _Traffic:
 _QUANTILES = (("p50", 0.5), ("p90", 0.9))
 
 
-class Calls:
+class Calls(Stateful[_State]):
     """Flags rises of error share and latency per operation and edge."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, errors: Threshold = ERRORS, latency: Threshold = LATENCY) -> None:
+        super().__init__(_State)
         self._errors, self._latency = errors, latency
-        self._state = _State()
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
         if not summary.operations and not summary.calls:
@@ -107,16 +107,6 @@ class Calls:
             found.extend(self._slow(summary, traffic, subject, learning))
         service.warmup.saw()
         return found
-
-    def tick(self, end: Nanos) -> Sequence[Anomaly]:
-        self._state.runs.prune(end)
-        return ()
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _failing(
         self, summary: WindowSummary, traffic: _Traffic, subject: _Subject, learning: bool

@@ -24,7 +24,8 @@ from detectors.evidence import (
     sounds_like_failure,
 )
 from detectors.rates import NoveltyModel
-from detectors.state import freeze, thaw, touch
+from detectors.state import touch
+from detectors.stateful import Stateful, service_of
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import SERVICE_WINDOWS, Warmup
 from ingest.record import SECOND, Nanos
@@ -33,7 +34,6 @@ from ingest.summary import TemplateCount, WindowSummary
 NAME = "new_template"
 VERSION = "1"
 THRESHOLD = Threshold(value=10.0)
-MAX_SERVICES = 5_000
 MAX_TEMPLATES = 4_000
 
 _BRIEF: Nanos = 60 * SECOND
@@ -58,24 +58,20 @@ class _State:
     runs: Runs = field(default_factory=lambda: Runs(gap=_BRIEF))
 
 
-class NewTemplate:
+class NewTemplate(Stateful[_State]):
     """Flags log templates when they first occur, and while a flagged one goes on."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, threshold: Threshold = THRESHOLD) -> None:
+        super().__init__(_State)
         self._threshold = threshold
-        self._state = _State()
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
-        key = (summary.environment, summary.service)
-        service = self._state.services.get(key)
+        service = service_of(self._state.services, summary, _Service, speaks=bool(summary.templates))
         if service is None:
-            if not summary.templates:
-                return ()
-            service = self._state.services[key] = _Service(warmup=Warmup(first=summary.start))
-        touch(self._state.services, key, MAX_SERVICES)
+            return ()
         learning = service.warmup.learning(summary.start)
         found: list[Anomaly] = []
         for template in summary.templates:
@@ -84,16 +80,6 @@ class NewTemplate:
                 found.extend(self._judge(summary, service, template, surprise, learning))
         self._learn(summary, service, learning)
         return found
-
-    def tick(self, end: Nanos) -> Sequence[Anomaly]:
-        self._state.runs.prune(end)
-        return ()
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _surprise(self, summary: WindowSummary, service: _Service, template: TemplateCount) -> float | None:
         """Return how surprising it is, None when the template is an old acquaintance."""

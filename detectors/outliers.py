@@ -27,10 +27,11 @@ from detectors.series import (
     usual_peak,
     window_value,
 )
-from detectors.state import freeze, thaw, touch
+from detectors.state import touch
+from detectors.stateful import MAX_SERVICES, Stateful
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import SERVICE_AGE, Warmup
-from ingest.record import SECOND, Nanos
+from ingest.record import SECOND
 from ingest.summary import SeriesWindow, WindowSummary
 
 NAME = "outliers"
@@ -38,7 +39,6 @@ VERSION = "1"
 THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=math.inf)
 """In PyOD's modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
 MAX_SERIES = 50_000
-MAX_SERVICES = 5_000
 
 _FIRST_FIT = 10
 _REFIT = 30
@@ -69,13 +69,14 @@ class _Candidate:
     values: list[float]
 
 
-class Outliers:
+class Outliers(Stateful[_State]):
     """Flags outliers per series with PyOD's MAD."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, threshold: Threshold = THRESHOLD, max_series: int = MAX_SERIES) -> None:
+        super().__init__(_State)
         from pyod.models.mad import MAD
 
         self._threshold, self._max_series = threshold, max_series
@@ -83,7 +84,6 @@ class Outliers:
         self._unit: Any = MAD()
         # Two points one unit around zero: what it scores afterwards is on the unit scale.
         self._unit.fit(np.array([[-1.0], [1.0]]))
-        self._state = _State()
 
     @property
     def dropped(self) -> int:
@@ -108,16 +108,6 @@ class Outliers:
             found.extend(self._judge(summary, candidate, score, young or candidate.state.learning()))
         warmup.saw()
         return found
-
-    def tick(self, end: Nanos) -> Sequence[Anomaly]:
-        self._state.runs.prune(end)
-        return ()
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _candidates(self, summary: WindowSummary) -> list[_Candidate]:
         candidates: list[_Candidate] = []

@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from detectors.anomaly import Anomaly, Direction, Hit
 from detectors.evidence import ERROR, FATAL, Finding, anomaly, log_evidence, node_of, number, seconds
 from detectors.rates import BurstModel, RateModel
-from detectors.state import freeze, thaw, touch
+from detectors.stateful import Stateful, service_of
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import Warmup
-from ingest.record import SECOND, Nanos
+from ingest.record import SECOND
 from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "severity"
 VERSION = "1"
 THRESHOLD = Threshold(value=5.0, consecutive=2)
-MAX_SERVICES = 5_000
 _SHOWN = 3
 _MINIMUM = 3
 """Fewer error lines in a window are no rise."""
@@ -43,24 +42,20 @@ class _State:
     runs: Runs = field(default_factory=lambda: Runs(gap=30 * SECOND))
 
 
-class SeverityRise:
+class SeverityRise(Stateful[_State]):
     """Flags rises of error and fatal lines."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, threshold: Threshold = THRESHOLD) -> None:
+        super().__init__(_State)
         self._threshold = threshold
-        self._state = _State()
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
-        key = (summary.environment, summary.service)
-        service = self._state.services.get(key)
+        service = service_of(self._state.services, summary, _Service, speaks=bool(summary.severities))
         if service is None:
-            if not summary.severities:
-                return ()
-            service = self._state.services[key] = _Service(warmup=Warmup(first=summary.start))
-        touch(self._state.services, key, MAX_SERVICES)
+            return ()
         learning = service.warmup.learning(summary.start)
         found: list[Anomaly] = []
         for subject, lowest, weight in _LEVELS:
@@ -70,16 +65,6 @@ class SeverityRise:
         service.lines.learn_one(summary.lines - bad)
         service.warmup.saw()
         return found
-
-    def tick(self, end: Nanos) -> Sequence[Anomaly]:
-        self._state.runs.prune(end)
-        return ()
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _judge(
         self,

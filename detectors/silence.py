@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit, evidence_id
 from detectors.evidence import Finding, anomaly, seconds
-from detectors.state import freeze, thaw, touch
+from detectors.state import touch
+from detectors.stateful import MAX_SERVICES, Stateful
 from detectors.threshold import ACCEPT_AFTER, Runs, Threshold
 from detectors.warmup import Warmup
 from ingest.record import Nanos
@@ -23,7 +24,6 @@ NAME = "silence"
 VERSION = "1"
 THRESHOLD = Threshold(value=1.0)
 MINIMUM = 3.0
-MAX_SERVICES = 5_000
 _REGULAR = 20
 """Windows a service must have reported in before it can be missed."""
 _FADE = 0.995
@@ -75,15 +75,15 @@ class _State:
     runs: Runs = field(default_factory=lambda: Runs(gap=0))
 
 
-class Silence:
+class Silence(Stateful[_State]):
     """Flags services that went silent while others of their environment go on."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, threshold: Threshold = THRESHOLD) -> None:
+        super().__init__(_State)
         self._threshold = threshold
-        self._state = _State()
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
         environment = self._state.environments.setdefault(summary.environment, _Environment())
@@ -103,12 +103,6 @@ class Silence:
                 found.extend(self._missing(name, environment, end))
             environment.spoke = False
         return found
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _missing(self, name: str, environment: _Environment, end: Nanos) -> Sequence[Anomaly]:
         for service in environment.services.values():

@@ -20,12 +20,12 @@ from detectors.port import Detector
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.state import touch
+from detectors.stateful import MAX_SERVICES
 from detectors.template_rate import TemplateRate
 from detectors.warmup import Warmup
 from ingest.summary import ClosedWindow
 
 SCHEMA = 1
-MAX_SERVICES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,17 +24,17 @@ from detectors.evidence import (
     sounds_like_failure,
 )
 from detectors.rates import BurstModel, PresenceModel, RateModel
-from detectors.state import freeze, thaw, touch
+from detectors.state import touch
+from detectors.stateful import Stateful, service_of
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import Warmup
-from ingest.record import SECOND, Nanos
+from ingest.record import SECOND
 from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "template_rate"
 VERSION = "1"
 BURST = Threshold(value=8.0, consecutive=2)
 ABSENCE = Threshold(value=16.0)
-MAX_SERVICES = 5_000
 MAX_TEMPLATES = 2_000
 _MINIMUM = 10
 """Fewer lines in a window are no burst."""
@@ -64,24 +64,20 @@ class _State:
     runs: Runs = field(default_factory=lambda: Runs(gap=30 * SECOND))
 
 
-class TemplateRate:
+class TemplateRate(Stateful[_State]):
     """Flags bursts and disappearances of templates."""
 
     name = NAME
     version = VERSION
 
     def __init__(self, burst: Threshold = BURST, absence: Threshold = ABSENCE) -> None:
+        super().__init__(_State)
         self._burst, self._absence = burst, absence
-        self._state = _State()
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
-        key = (summary.environment, summary.service)
-        service = self._state.services.get(key)
+        service = service_of(self._state.services, summary, _Service, speaks=bool(summary.templates))
         if service is None:
-            if not summary.templates:
-                return ()
-            service = self._state.services[key] = _Service(warmup=Warmup(first=summary.start))
-        touch(self._state.services, key, MAX_SERVICES)
+            return ()
         learning = service.warmup.learning(summary.start)
         total = sum(template.count for template in summary.templates)
         found: list[Anomaly] = []
@@ -91,16 +87,6 @@ class TemplateRate:
         service.lines.learn_one(total)
         service.warmup.saw()
         return found
-
-    def tick(self, end: Nanos) -> Sequence[Anomaly]:
-        self._state.runs.prune(end)
-        return ()
-
-    def dump(self) -> bytes:
-        return freeze(NAME, VERSION, self._state)
-
-    def load(self, state: bytes) -> None:
-        self._state = thaw(NAME, VERSION, _State, state)
 
     def _present(
         self, summary: WindowSummary, service: _Service, template: TemplateCount, total: int, learning: bool
