@@ -21,6 +21,8 @@ EXPLAINED = 0.7
 """Share of a caller's symptom that an equally strong symptom of its callee explains."""
 MINIMUM = 0.5
 RESOURCES = frozenset({Mechanism.CPU, Mechanism.MEMORY, Mechanism.DISK, Mechanism.POOL, Mechanism.LOCK})
+MEMORY_FIRST = 0.6
+"""Share of the CPU's part from which memory's counts as its cause."""
 SATURATED = 3.0
 """From here on a service's own resource explains its errors and slowness, never the other way round."""
 
@@ -111,6 +113,10 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
     if not totals:
         return Mechanism.UNKNOWN
     saturated = {m: value for m, value in totals.items() if m in RESOURCES and value >= SATURATED}
+    cpu, memory = saturated.get(Mechanism.CPU), saturated.get(Mechanism.MEMORY, 0.0)
+    if cpu is not None and memory >= MEMORY_FIRST * cpu:
+        # Collecting garbage and swapping burn CPU; burning CPU takes little memory.
+        del saturated[Mechanism.CPU]
     if saturated:
         return max(saturated, key=lambda m: (saturated[m], m.value))
     if Mechanism.CHANGE in totals and totals.get(Mechanism.EXCEPTION, 0.0) > 0:
