@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,8 @@ Format = Literal[
 
 
 PREFIX = "FAULTLINE_"
+_HIDDEN = "••••"
+_URL_PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
 
 
 class SettingsError(Exception):
@@ -309,13 +312,19 @@ def flattened(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, obje
 
 
 def without_secrets(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dumped settings tree that is safe to log or show: secrets as dots, paths as text."""
+    """Return a dumped settings tree that is safe to log or show: secrets as dots, paths as text.
+
+    Secrets are also passwords in URLs, and what a pass-through setting calls a password.
+    """
     shown: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
             shown[name] = without_secrets(value)
         elif isinstance(value, SecretStr):
-            shown[name] = "••••" if value.get_secret_value() else ""
+            shown[name] = _HIDDEN if value.get_secret_value() else ""
+        elif isinstance(value, str):
+            secret = value and name.endswith("password")
+            shown[name] = _HIDDEN if secret else _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", value)
         else:
             shown[name] = str(value) if isinstance(value, Path) else value
     return shown

@@ -78,3 +78,18 @@ def test_check_hides_secrets_and_reference_lists_everything(tmp_path: Path) -> N
     assert reference.exit_code == 0
     assert all(name in reference.output for name, _, _ in flattened(Settings()))
     assert "sesame" not in str(without_secrets(load_settings(path).model_dump()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database: postgresql://faultline:sesame@db:5432/faultline",
+        "kafka: {client: {sasl_plain_username: me, sasl_plain_password: sesame}}",
+    ],
+)
+def test_a_password_within_a_setting_is_not_shown(text: str, tmp_path: Path) -> None:
+    """A URL's password and one passed through to the Kafka client are hidden, what stands beside them is not."""
+    shown = CliRunner().invoke(main, ["config", "check", str(written(tmp_path, text))])
+    assert shown.exit_code == 0
+    assert "sesame" not in shown.output
+    assert "@db:5432/faultline" in shown.output or "sasl_plain_username: me" in shown.output
