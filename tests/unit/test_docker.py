@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from agent.settings import load_settings
+from agent.cli import main
+from agent.settings import Settings, flattened, load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKER = REPOSITORY / "docker"
@@ -160,25 +162,51 @@ def test_compose_variables_are_explained() -> None:
     wanted = dict(re.findall(r"\$\{(\w+)(:[-?][^}]*)?\}", text))
     without_default = {name for name, rest in wanted.items() if not rest.startswith(":-")}
     assert without_default <= _environment_names()
-    assert {"POSTGRES_PASSWORD", "FAULTLINE_API_KEY"} <= without_default
+    assert {"POSTGRES_PASSWORD", "FAULTLINE_HTTP__API_KEY"} <= without_default
 
 
 def test_compose_build_names_an_existing_dockerfile() -> None:
     """The default Dockerfile lies below the build context."""
     build = _compose()["services"]["faultline"]["build"]
-    default = re.fullmatch(r"\$\{FAULTLINE_DOCKERFILE:-(.+)\}", build["dockerfile"])
+    default = re.fullmatch(r"\$\{DOCKERFILE:-(.+)\}", build["dockerfile"])
     assert default
     assert (DOCKER / build["context"] / default[1]).resolve() == DOCKERFILES[0]
 
 
 def test_mounted_configuration_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped configuration, with the variables that compose sets, passes Faultline's own check."""
+    """The shipped configuration, with the variables that compose sets, becomes these settings."""
     for name, value in _compose()["services"]["faultline"]["environment"].items():
         monkeypatch.setenv(name, re.sub(r"\$\{[^}]+\}", "secret", value))
     settings = load_settings(DOCKER / "faultline.yaml")
     assert settings.kafka.bootstrap_servers == "kafka:9092"
     assert settings.database_url.startswith("postgresql://faultline:secret@postgres")
     assert settings.http.port == 8321
+
+
+def test_mounted_configuration_passes_the_check_with_a_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`faultline config check` accepts the file, shows no secret, and without the key names the variable."""
+    check = ["config", "check", str(DOCKER / "faultline.yaml")]
+    monkeypatch.delenv("FAULTLINE_HTTP__API_KEY", raising=False)
+    refused = CliRunner().invoke(main, check)
+    assert refused.exit_code == 1
+    assert "set FAULTLINE_HTTP__API_KEY" in refused.output
+    for name, value in _compose()["services"]["faultline"]["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{[^}]+\}", "open sesame", value))
+    accepted = CliRunner().invoke(main, check)
+    assert accepted.exit_code == 0, accepted.output
+    assert "is usable" in accepted.output
+    assert "open sesame" not in accepted.output
+
+
+@pytest.mark.parametrize(
+    "name", ["compose.yaml", ".env.example", "faultline.yaml", "Dockerfile", "Dockerfile.cuda"]
+)
+def test_variables_of_faultline_are_settings(name: str) -> None:
+    """What is called `FAULTLINE_…` names a setting: others, once exported, Faultline refuses."""
+    known = {dotted.upper().replace(".", "__") for dotted, _, _ in flattened(Settings.model_construct())}
+    said = set(re.findall(r"\bFAULTLINE_([A-Z0-9_]+)", (DOCKER / name).read_text(encoding="utf-8")))
+    assert said
+    assert said <= known
 
 
 def test_qdrant_server_matches_the_client() -> None:
