@@ -88,7 +88,7 @@ def test_check_hides_secrets_and_reference_lists_everything(tmp_path: Path) -> N
     ],
 )
 def test_a_password_within_a_setting_is_not_shown(text: str, tmp_path: Path) -> None:
-    """A URL's password and one passed through to the Kafka client are hidden, what stands beside them is not."""
+    """A URL's password and one passed through to the Kafka client are hidden, their neighbours not."""
     shown = CliRunner().invoke(main, ["config", "check", str(written(tmp_path, text))])
     assert shown.exit_code == 0
     assert "sesame" not in shown.output
