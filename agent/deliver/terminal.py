@@ -109,7 +109,8 @@ def _suspect(number: int, hypothesis: Hypothesis, short: dict[str, str]) -> list
 
 def _impact(analysis: Analysis) -> RenderableType:
     services = ", ".join(line(service, 100) for service in analysis.impact.services) or "no service named"
-    text = Text(f"{services}: {line(analysis.impact.symptom, 300).rstrip(".")}, since {rfc3339(analysis.impact.since)}")
+    symptom = line(analysis.impact.symptom, 300).rstrip(".")
+    text = Text(f"{services}: {symptom}, since {rfc3339(analysis.impact.since)}")
     return Group(_title("Impact"), _indented(text))
 
 
