@@ -278,4 +278,6 @@ class Analysis:
             return "statistics only, no model"
         if self.provenance.model is None:
             return "statistics only, the model gave nothing"
+        if not any(hypothesis.claims for hypothesis in self.hypotheses):
+            return "statistics only, the model's words did not hold"
         return "explained by the model"

@@ -152,7 +152,8 @@ def _finding(
     sides: Sides, service: str, family: Family, key: SeriesKey, shift: Shift, value: float
 ) -> Finding:
     verb = "rose" if shift.during > shift.before else "fell"
-    unit = f" {shift.unit}" if shift.unit and shift.unit != "1" else ""
+    # UCUM writes what is counted in braces: 5 {request}.
+    unit = f" {shift.unit.strip('{}')}" if shift.unit not in {"", "1"} else ""
     statement = f"{key.name} of {service} {verb} from {shift.before:.4g}{unit} to {shift.during:.4g}{unit}"
     subject = str(key)
     return Finding(
