@@ -48,6 +48,8 @@ class StreamCounts:
     checkpoints: int = 0
     failures: int = 0
     fenced: int = 0
+    states_lost: int = 0
+    """Snapshots that this version could not read."""
 
 
 class Stream:
@@ -133,9 +135,20 @@ class Stream:
         self._taken = {}
         self.pipeline = self._build()
         if restored.snapshot is not None:
-            self.pipeline.load(restored.snapshot)
+            self._load(restored.snapshot)
         self._source.start(self._positions)
         log.info("stream.restored", owner=self._owner, epoch=self._epoch, partitions=len(self._positions))
+
+    def _load(self, snapshot: bytes) -> None:
+        """Take the state up. One that an upgrade made unreadable must not keep the service down for ever."""
+        try:
+            self.pipeline.load(snapshot)
+        except ValueError as error:
+            self.counts.states_lost += 1
+            log.warning(
+                "stream.state_unreadable", cause=str(error), next="learning afresh; incidents are kept"
+            )
+            self.pipeline = self._build()
 
     def _loop(self, stop: threading.Event) -> None:
         saved = self._clock()

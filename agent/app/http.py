@@ -78,6 +78,7 @@ def readings(service: Service) -> Readings:
         "faultline_checkpoints": {(): stream.counts.checkpoints},
         "faultline_stream_failures": {(): stream.counts.failures},
         "faultline_stream_fenced": {(): stream.counts.fenced},
+        "faultline_stream_states_lost": {(): stream.counts.states_lost},
         "faultline_stream_ready": {(): float(stream.ready.is_set())},
         "faultline_loop_alive": {(loop,): float(alive) for loop, alive in service.alive().items()},
         "faultline_source_bytes": {(): source.pop("bytes")},

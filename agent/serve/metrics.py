@@ -51,6 +51,7 @@ CATALOGUE: tuple[Family, ...] = (
     _counter("incident_changes", "Steps in incidents' lives: opened, updated, resolved, reopened.", "kind"),
     _counter("checkpoints", "Commits: incidents, outbox, snapshot and offsets in one transaction."),
     _counter("stream_failures", "Times the stream stopped on something unforeseen and was restored."),
+    _counter("stream_states_lost", "Stored states that this version could not read; it learned afresh."),
     _counter("stream_fenced", "Times the stream ended because another process took over its owner name."),
     _gauge("stream_ready", "1 while the stream is restored and reading."),
     _gauge("loop_alive", "1 while a loop of the service runs, by loop.", "loop"),

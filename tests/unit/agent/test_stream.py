@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -239,3 +240,20 @@ def test_a_commit_that_the_source_could_not_send_is_logged_and_harms_nothing() -
     assert stream.counts.failures == 0
     failures = [entry for entry in logs if entry["event"] == "stream.commit_failed"]
     assert [entry["cause"] for entry in failures] == ["the broker is away"]
+
+
+def test_a_state_of_another_version_is_left_behind_not_tripped_over() -> None:
+    """A snapshot that cannot be read is logged and counted; reading goes on where the store says."""
+    bench = Bench(script=[[line(0)]])
+    bench.stream().run(bench.stop)
+    kept = bench.stored[-1]
+    bench.stored.append(dataclasses.replace(kept, snapshot=b"of another version"))
+    again = Bench(script=[[line(1)]], stored=bench.stored, epoch=bench.epoch)
+    stream = again.stream()
+    with capture_logs() as logs:
+        stream.run(again.stop)
+    assert stream.counts.states_lost == 1
+    assert stream.counts.failures == 0
+    assert [entry["event"] for entry in logs].count("stream.state_unreadable") == 1
+    assert again.started == [{A: 1}]
+    assert again.committed[-1] == {A: 2}
