@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,8 +28,14 @@ Format = Literal[
 
 
 PREFIX = "FAULTLINE_"
+_SECRET_NAME = re.compile(r"password|secret|token$|api_key")
+_URL_QUERY = re.compile(r"(?i)([?&](?:password|secret|token)=)[^&\s]+")
 _HIDDEN = "••••"
 _URL_PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
+
+
+_KUBERNETES = re.compile(r"FAULTLINE_(?:SERVICE_|PORT(?:_|$))")
+"""What Kubernetes injects into every pod beside a Service called `faultline`."""
 
 
 class SettingsError(Exception):
@@ -119,9 +125,13 @@ class ModelSettings(_Section):
     answer_tokens: int = Field(default=200, ge=64)
     deadline_seconds: float = Field(default=120.0, gt=0)
     threads: int | None = None
-    gpu_layers: int = -1
-    """Layers on the GPU when the build has one; -1 is all."""
     tokens_per_day: int = Field(default=2_000_000, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelSettings:
+        if self.prompt_tokens + self.answer_tokens > self.context_tokens:
+            raise ValueError("prompt_tokens and answer_tokens together must fit context_tokens; raise that")
+        return self
 
 
 class KnowledgeSettings(_Section):
@@ -266,6 +276,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """Raise `SettingsError` for a `FAULTLINE_…` variable that sets nothing: a typo must not pass silently."""
     known = set(Settings.model_fields)
     for variable in environment:
+        if _KUBERNETES.match(variable):
+            continue
         name = variable.removeprefix(PREFIX).split("__")[0].lower()
         if not variable.startswith(PREFIX) or name in known or name.startswith(("test_", "data")):
             continue
@@ -314,17 +326,19 @@ def flattened(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, obje
 def without_secrets(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return a dumped settings tree that is safe to log or show: secrets as dots, paths as text.
 
-    Secrets are also passwords in URLs, and what a pass-through setting calls a password.
+    Secrets are also passwords in URLs, and pass-through settings whose names say so.
     """
-    shown: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            shown[name] = without_secrets(value)
-        elif isinstance(value, SecretStr):
-            shown[name] = _HIDDEN if value.get_secret_value() else ""
-        elif isinstance(value, str):
-            secret = value and name.endswith("password")
-            shown[name] = _HIDDEN if secret else _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", value)
-        else:
-            shown[name] = str(value) if isinstance(value, Path) else value
-    return shown
+    return {name: _shown(value, secret=bool(_SECRET_NAME.search(name))) for name, value in tree.items()}
+
+
+def _shown(value: Any, *, secret: bool) -> Any:
+    if isinstance(value, Mapping):
+        return without_secrets(value)
+    if isinstance(value, list | tuple):
+        return [_shown(item, secret=secret) for item in value]
+    if isinstance(value, SecretStr):
+        return _HIDDEN if value.get_secret_value() else ""
+    if isinstance(value, str):
+        hidden = _URL_QUERY.sub(rf"\1{_HIDDEN}", _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", value))
+        return _HIDDEN if secret and value else hidden
+    return str(value) if isinstance(value, Path) else value

@@ -110,7 +110,8 @@ class Stream:
                 self.counts.fenced += 1
                 self.failure = f"fenced: {error}"
                 log.warning("stream.fenced", owner=self._owner, next="another process has this owner; ending")
-                break
+                # Everything that shares this stop ends: two processes must not do one owner's work.
+                stop.set()
             except PartitionsLost as error:
                 log.warning(
                     "stream.partitions_lost", cause=str(error), next="starting from the last checkpoint"

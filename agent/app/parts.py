@@ -6,6 +6,8 @@ build as much of the service as they want.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -19,6 +21,9 @@ import structlog
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from psycopg import Connection
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
 
 from agent.analysis import Analysis, Stage
 from agent.app.language import Language, TokenBudget
@@ -58,6 +63,7 @@ from models.registry import EMBEDDING_MODEL
 log = structlog.get_logger(__name__)
 
 PROMPT = "explain@1"
+NO_INDEX = "runbooks: no index is configured"
 ALERTS_TOPIC = "http.alertmanager"
 """Topic of records that came over HTTP, so that they have an origin like all others."""
 
@@ -77,15 +83,18 @@ def redaction_key(settings: Settings) -> bytes:
     """Return the key of redaction's hashes: the setting, else one made on first start and kept in `home`."""
     given = settings.redaction_key.get_secret_value()
     if given:
-        return given.encode()
+        return hashlib.blake2b(given.encode()).digest()
     path = settings.home_folder / "redaction.key"
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
+    if not path.exists():
+        made = path.with_suffix(f".{os.getpid()}")
+        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+        # Whole or not at all, and the first process wins.
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        made.unlink()
     return path.read_bytes()
 
 
@@ -110,7 +119,6 @@ def topics(settings: Settings) -> dict[str, TopicDefaults]:
 def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     """Return a maker of fresh pipelines; each has its own state."""
     decode = Decode(topics(settings))
-    environments = {"default", *(topic.environment for topic in settings.kafka.topics)}
 
     def build() -> Pipeline:
         return Pipeline(
@@ -124,7 +132,7 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
             ),
             suite=Suite(),
             correlator=Correlator(policy(settings.incidents)),
-            topology=Topology(dict.fromkeys(environments, settings.edges)),
+            topology=Topology(everywhere=settings.edges),
             minutes=Minutes(),
         )
 
@@ -184,7 +192,12 @@ def checkpointer(settings: Settings) -> Iterator[BaseCheckpointSaver[Any]]:
             connection.close()
         return
     plain = "postgresql" + url[url.index("://") :]
-    with PostgresSaver.from_conn_string(plain) as postgres:
+    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    # A pool that checks: a database that was away does not end checkpointing for good.
+    with ConnectionPool[Connection[dict[str, Any]]](
+        plain, min_size=1, max_size=4, kwargs=options, check=ConnectionPool.check_connection
+    ) as pool:
+        postgres = PostgresSaver(pool)
         postgres.setup()
         yield postgres
 
@@ -197,6 +210,7 @@ def investigation(
     publish: Callable[[Analysis], None],
     language: Language,
     index: RunbookIndex | None,
+    no_index: str | None = None,
     versions: tuple[str, ...],
     checkpointer: BaseCheckpointSaver[Any] | None,
 ) -> Investigation:
@@ -223,7 +237,7 @@ def investigation(
 
     nodes = Nodes(
         gather=Gather(reader, settings.edges),
-        retrieve=Retrieve(IndexSteps(index) if index is not None else None),
+        retrieve=Retrieve(IndexSteps(index)) if index is not None else Retrieve(None, no_index or NO_INDEX),
         state_facts=write(Stage.STATISTICS),
         hypothesise=hypothesise,
         write=write(Stage.EXPLAINED),

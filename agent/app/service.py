@@ -27,6 +27,7 @@ from agent.deliver.slack import SlackChannel
 from agent.deliver.webhook import WebhookChannel
 from agent.investigate import Worker
 from agent.settings import Settings
+from agent.store.port import StoreError
 from agent.store.sql import SqlStore
 from agent.stream import Stream
 from ingest.deadletter import DeadLetterSink, FileDeadLetters, KafkaDeadLetters
@@ -39,6 +40,7 @@ from ingest.sources.replay import ReplaySource
 log = structlog.get_logger(__name__)
 
 HOUR = 3600.0
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +74,11 @@ class Service:
             thread.start()
             self._threads.append(thread)
 
+    @property
+    def ended(self) -> bool:
+        """True once the service has stopped itself: another process holds its owner."""
+        return self._stop.is_set()
+
     def alive(self) -> dict[str, bool]:
         """Return which loops still run."""
         return {thread.name: thread.is_alive() for thread in self._threads}
@@ -90,11 +97,17 @@ class Service:
         self._closing.close()
 
     def _housekeeping(self, stop: threading.Event) -> None:
+        """Prune once an hour: telemetry by stream time, so that replayed recordings are kept."""
         while not stop.wait(HOUR):
             now = time.time_ns()
-            log.info(
-                "store.pruned", telemetry=self.store.prune(now), deliveries=self.store.prune_deliveries(now)
-            )
+            stream_now = self.stream.pipeline.windows.stream_time(now)
+            try:
+                telemetry = self.store.prune(stream_now)
+                deliveries = self.store.prune_deliveries(now)
+            except StoreError as error:
+                log.warning("store.prune_failed", cause=str(error), next="trying again in an hour")
+                continue
+            log.info("store.pruned", telemetry=telemetry, deliveries=deliveries)
 
 
 def build(
@@ -114,6 +127,8 @@ def build(
     if index is not None:
         closing.callback(index.close)
     producer = _producer(settings)
+    if producer is not None:
+        closing.callback(producer.close)
     channels, policies = delivery(settings, producer)
     sender = Sender(
         store=store, channels=channels, retry=RetryPolicy(max_attempts=settings.deliver.max_attempts)
@@ -146,6 +161,7 @@ def build(
         publish=publisher(store, announcer, stream.lead),
         language=language,
         index=index,
+        no_index=missing,
         versions=stream.pipeline.versions(),
         checkpointer=saver,
     )
@@ -188,7 +204,11 @@ def publisher(
 
 def delivery(settings: Settings, producer: Producer | None) -> tuple[list[Channel], list[ChannelPolicy]]:
     """Return the configured channels and what each wants to hear."""
-    public = settings.deliver.public_url or f"http://{settings.http.host}:{settings.http.port}"
+    # A wildcard address is no place that a reader could open: without a public url no link is sent.
+    reachable = settings.http.host not in WILDCARDS
+    public = settings.deliver.public_url or (
+        f"http://{settings.http.host}:{settings.http.port}" if reachable else None
+    )
     channels: list[Channel] = []
     policies: list[ChannelPolicy] = []
     if producer is not None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from agent.app import parts
-from agent.app.language import open_language
+from agent.app.language import UnknownModelError, open_language, weights_of
 from agent.app.replay import Played, Player, investigate_all, played
 from agent.app.service import publisher
 from agent.deliver.announce import Announcer
@@ -42,7 +42,8 @@ class Embedded:
         try:
             settings = self._settings()
             recording = Recording(self.recording)
-        except (SettingsError, RecordingError) as error:
+            weights_of(settings.model, parts.models_home(settings))
+        except (SettingsError, RecordingError, UnknownModelError) as error:
             raise click.ClickException(str(error)) from error
         folder = Path(tempfile.mkdtemp(prefix="faultline-replay-"))
         try:
@@ -66,7 +67,7 @@ class Embedded:
     def _found(self, settings: Settings, recording: Recording, store: SqlStore, folder: Path) -> Played:
         language = open_language(settings.model, parts.models_home(settings))
         language.warm()
-        index, _ = parts.runbook_index(settings)
+        index, missing = parts.runbook_index(settings)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         try:
             with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -91,6 +92,7 @@ class Embedded:
                     publish=publisher(store, Announcer(store, ())),
                     language=language,
                     index=index,
+                    no_index=missing,
                     versions=pipeline.versions(),
                     checkpointer=None,
                 )

@@ -57,7 +57,8 @@ def command(config: Path | None) -> None:
         service.stop()
         raise click.ClickException(str(error)) from error
     click.echo(f"listening on http://{settings.http.host}:{server.port}", err=True)
-    stop.wait()
+    while not stop.wait(1.0) and not service.ended:
+        pass
     log.info("service.stopping")
     server.stop()
     service.stop(STOP_WITHIN)

@@ -106,7 +106,7 @@ def content(analysis: Analysis) -> str:
 def _of_change(
     change: IncidentChange, sent: Sequence[Notification], policy: ChannelPolicy
 ) -> Reason | Silence:
-    if policy.every:
+    if policy.every and not (_below(change.incident.severity, policy) and not sent):
         return _PLAIN[change.kind]
     if change.kind is ChangeKind.RESOLVED:
         return Reason.RESOLVED if sent else Silence.NOTHING_WAS_SAID
@@ -127,10 +127,10 @@ def _of_analysis(news: Analysed, sent: Sequence[Notification], policy: ChannelPo
     analysis = news.analysis
     explained = analysis.stage is Stage.EXPLAINED
     reason = Reason.ANALYSIS_EXPLAINED if explained else Reason.ANALYSIS_STATISTICS
-    if policy.every:
-        return reason
     if _below(analysis.severity, policy):
         return Silence.BELOW_MINIMUM_SEVERITY
+    if policy.every:
+        return reason
     if _VERDICT_RANK[analysis.verdict] < _VERDICT_RANK[policy.minimum_verdict]:
         return Silence.INCONCLUSIVE_BELOW_CHANNEL_MINIMUM
     before = [item for item in sent if item.analysis is not None]

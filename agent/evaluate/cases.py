@@ -70,7 +70,7 @@ def load(system: Path, truth: Truth) -> Case:
     incident = recording.intervals().incident
     if incident is None:
         raise DataError(f"{recording.path}: has a root cause but no incident interval")
-    before, during = _split(recording, incident.start)
+    before, during = _split(recording, incident.start, incident.end)
     templates = Templates()
     return Case(
         truth=truth,
@@ -82,7 +82,7 @@ def load(system: Path, truth: Truth) -> Case:
     )
 
 
-def _split(recording: Recording, start: Nanos) -> tuple[list[Event], list[Event]]:
+def _split(recording: Recording, start: Nanos, end: Nanos) -> tuple[list[Event], list[Event]]:
     decode = Decode({"^recording\\..*": TopicDefaults(format="json", environment=ENVIRONMENT)})
     redactor = Redactor(b"evaluation only!")
     before: list[Event] = []
@@ -90,7 +90,8 @@ def _split(recording: Recording, start: Nanos) -> tuple[list[Event], list[Event]
     for time, record in recording.records():
         for event in decode.decode(record, time).events:
             began = event.start if isinstance(event, SpanEvent) else event.time
-            (during if began >= start else before).append(redactor.redact(event))
+            if began < end:
+                (during if began >= start else before).append(redactor.redact(event))
     return before, during
 
 

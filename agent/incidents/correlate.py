@@ -36,6 +36,7 @@ from agent.incidents.state import (
     Reason,
     State,
     Step,
+    absorbed,
     begun,
     by_age,
     in_order,
@@ -85,6 +86,8 @@ class Correlator:
         if live is None:
             return
         if live.suspect is not None and live.suspect != service:
+            # A new analysis needs a revision of its own.
+            live.incident = replace(live.incident, revision=live.incident.revision + 1)
             schedule.plan(live, (Reason.SUSPECT,), self._state.now, self._policy, opened=False)
         live.suspect = service
 
@@ -275,17 +278,7 @@ class Correlator:
             step.opened.discard(gone.id)
             return
         step.why(older.incident.id, Reason.ABSORBED)
-        ended = replace(
-            gone,
-            state=IncidentState.MERGED,
-            merged_into=older.incident.id,
-            anomaly_ids=(),
-            revision=gone.revision + 1,
-            resolved_at=step.now,
-        )
-        step.finished.append(
-            IncidentChange(kind=ChangeKind.UPDATED, incident=ended, at=step.now, reason=Reason.MERGED.value)
-        )
+        step.finished.extend(absorbed(gone, older.incident.id, step))
 
     def _tell(self, step: Step) -> Iterable[IncidentChange]:
         """Return one change for each incident that changed, with its most important reason."""

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from agent.analysis import SEVERITY_RANK, Incident, IncidentChange, IncidentState, Severity
+from agent.analysis import (
+    SEVERITY_RANK,
+    ChangeKind,
+    Incident,
+    IncidentChange,
+    IncidentState,
+    Severity,
+)
 from detectors.anomaly import Anomaly, Hit
 from ingest.record import SECOND, Nanos
 
@@ -182,3 +189,23 @@ def begun(group: Sequence[Anomaly], now: Nanos) -> Incident:
         last_anomaly_at=first.end,
         revision=0,
     )
+
+
+def absorbed(gone: Incident, into: str, step: Step) -> Iterator[IncidentChange]:
+    """Yield what is told of an incident that was merged into an older one.
+
+    Who heard that it was over hears that it came again before hearing where it went.
+    """
+    if gone.id in step.reopened:
+        step.reopened.discard(gone.id)
+        gone = replace(gone, revision=gone.revision + 1)
+        yield IncidentChange(kind=ChangeKind.REOPENED, incident=gone, at=step.now, reason=Reason.AGAIN.value)
+    ended = replace(
+        gone,
+        state=IncidentState.MERGED,
+        merged_into=into,
+        anomaly_ids=(),
+        revision=gone.revision + 1,
+        resolved_at=step.now,
+    )
+    yield IncidentChange(kind=ChangeKind.UPDATED, incident=ended, at=step.now, reason=Reason.MERGED.value)

@@ -94,7 +94,7 @@ def _text(ranking: Ranking, offered: tuple[OfferedStep, ...], aliases: tuple[tup
         cited = [by_id[i] for part in suspect.parts for i in part.evidence_ids if i in by_id]
         words = MECHANISM_WORDS[suspect.mechanism]
         seen = " ".join(dict.fromkeys(cited))
-        lines.append(f"{place}. {suspect.service}: {words} (score {suspect.score:.1f}; {seen})")
+        lines.append(f"{place}. {quoted(suspect.service, 80)}: {words} (score {suspect.score:.1f}; {seen})")
     lines.append("Evidence:")
     evidence = {item.id: item for item in ranking.evidence}
     lines.extend(_evidence_line(alias, evidence[identity]) for alias, identity in aliases)
@@ -105,7 +105,7 @@ def _text(ranking: Ranking, offered: tuple[OfferedStep, ...], aliases: tuple[tup
 
 
 def _evidence_line(alias: str, item: Evidence) -> str:
-    text = f"{alias} [{item.service}] {quoted(item.statement, STATEMENT_CHARACTERS)}"
+    text = f"{alias} [{quoted(item.service, 80)}] {quoted(item.statement, STATEMENT_CHARACTERS)}"
     if item.lines:
         text += f" «{quoted(item.lines[0].text, LINE_CHARACTERS)}»"
     return text

@@ -42,6 +42,8 @@ class Retrieve:
     """Search the runbooks for the leading suspect's mechanism and symptoms."""
 
     search: StepSearch | None
+    missing: str = "runbooks: no index is configured"
+    """Why there is no search, where there is none."""
 
     def __call__(self, state: State) -> State:
         degraded = list(state.get("degraded", []))
@@ -49,7 +51,7 @@ class Retrieve:
         if not ranking.suspects:
             return State(offered=[], degraded=degraded)
         if self.search is None:
-            return State(offered=[], degraded=[*degraded, "runbooks: no index is configured"])
+            return State(offered=[], degraded=[*degraded, self.missing])
         first = ranking.suspects[0]
         offer = self.search.steps(query_for(first, state), first.mechanism, MAX_OFFERED)
         return State(offered=packed(offer.steps), degraded=[*degraded, *offer.degraded])
@@ -99,7 +101,7 @@ def remediation(step: OfferedStep, suspect: Suspect) -> RemediationStep:
         command = command.replace("$SERVICE", suspect.service)
     return RemediationStep(
         step=step.step,
-        why=f"{suspect.service}: {MECHANISM_WORDS[suspect.mechanism]}",
+        why=f"{quoted(suspect.service, 80)}: {MECHANISM_WORDS[suspect.mechanism]}",
         risk=step.risk,
         command=command,
         citation=step.citation,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -19,7 +19,7 @@ import structlog
 from agent.analysis import Analysis, Incident, InvestigationDue
 from agent.investigate.graph import Investigation
 from agent.investigate.state import Request
-from agent.store.port import IncidentPage, IncidentQuery, Lease, OutboxEntry
+from agent.store.port import IncidentPage, IncidentQuery, Lease, OutboxEntry, StoreError
 from ingest.record import SECOND, Nanos
 
 log = structlog.get_logger(__name__)
@@ -91,6 +91,7 @@ class Worker:
         if lease.attempt > ATTEMPTS:
             self.counts.given_up += 1
             log.error("worker.given_up", incident_id=lease.due.incident_id, attempts=lease.attempt - 1)
+            self._investigation.forget(_thread(lease.due))
             self._store.finish(lease)
             return True
         self.counts.resumed += lease.attempt > 1
@@ -106,7 +107,7 @@ class Worker:
             log.error("worker.unknown_incident", incident_id=due.incident_id)
             return
         bound = log.bind(incident_id=due.incident_id, revision=due.revision)
-        thread_id = f"{due.incident_id}:{due.revision}"
+        thread_id = _thread(due)
         analysis = self._investigation.run(self.request(incident, due), thread_id)
         self._investigation.forget(thread_id)
         self.counts.investigations += 1
@@ -126,12 +127,18 @@ class Worker:
             for other in others
             if other.id != incident.id
         ]
+        # The analysis is of the revision that fell due; a newer one has, or will have, a turn of its own.
         return Request(
-            incident=incident,
+            incident=replace(incident, revision=due.revision),
             as_of=due.as_of,
             window=(incident.onset, max(due.as_of, incident.onset + SECOND)),
             baseline=without((start - self._baseline, start), taken),
         )
+
+
+def _thread(due: InvestigationDue) -> str:
+    """Return the name under which an investigation is checkpointed."""
+    return f"{due.incident_id}:{due.revision}"
 
 
 def without(
@@ -166,6 +173,11 @@ class _Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(self._ttl / SECOND / 3):
-            if not self._store.heartbeat(self._lease, self._clock(), self._ttl):
+            try:
+                held = self._store.heartbeat(self._lease, self._clock(), self._ttl)
+            except StoreError as error:
+                log.warning("worker.heartbeat_failed", cause=str(error), next="trying again")
+                continue
+            if not held:
                 log.warning("worker.lease_lost", incident_id=self._lease.due.incident_id)
                 return

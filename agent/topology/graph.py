@@ -51,8 +51,14 @@ class _State:
 class Topology:
     """Directed graph of services per environment: an edge goes from caller to callee."""
 
-    def __init__(self, edges: Mapping[str, Iterable[tuple[str, str]]] | None = None) -> None:
-        """Begin with the given edges (caller, callee) by environment."""
+    def __init__(
+        self,
+        edges: Mapping[str, Iterable[tuple[str, str]]] | None = None,
+        *,
+        everywhere: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Begin with the given edges (caller, callee), by environment and in all environments."""
+        self._everywhere = frozenset(everywhere)
         self._given = {environment: tuple(pairs) for environment, pairs in (edges or {}).items()}
         self._state = _State()
         self._index()
@@ -103,6 +109,8 @@ class Topology:
 
     def adjacent(self, environment: str, first: str, second: str) -> bool:
         """Say whether one of the two calls the other."""
+        if (first, second) in self._everywhere or (second, first) in self._everywhere:
+            return True
         callees = self._callees
         return second in callees.get((environment, first), ()) or first in callees.get(
             (environment, second), ()

@@ -123,8 +123,8 @@ def _time(fields: Fields, batch: Batch) -> Nanos:
 
 def _change(fields: Fields, batch: Batch) -> ChangeEvent:
     time = _time(fields, batch)
-    kind = fields.take(name for name in _CHANGE if isinstance(fields.top.get(name), str))
-    title = fields.take_text(_TITLE) or str(kind)
+    kind = fields.take_text(name for name in _CHANGE if isinstance(fields.top.get(name), str)) or "change"
+    title = fields.take_text(_TITLE) or kind
     resource = fields.take_resource(batch)
     return ChangeEvent(
         origin=batch.origin,

@@ -218,13 +218,27 @@ def test_a_repeated_step_says_nothing_new(news: list[News], policy: ChannelPolic
 @given(NEWS, POLICIES)
 def test_ids_tell_channels_and_news_apart(news: News, policy: ChannelPolicy) -> None:
     """Another channel, or another revision, is another delivery."""
-    everything = dataclasses.replace(policy, every=True)
+    everything = dataclasses.replace(policy, every=True, minimum_severity=Severity.INFO)
     other = dataclasses.replace(everything, channel="d")
     first, second = decide(news, (), everything), decide(news, (), other)
     assert isinstance(first, Notification)
     assert isinstance(second, Notification)
     assert first.delivery_id != second.delivery_id
     assert decide(news, (first,), everything) == first
+
+
+def test_a_machines_channel_has_a_minimum_severity_too() -> None:
+    """With `every`, news below the channel's minimum stay unsaid; the end of what was said does not."""
+    policy = ChannelPolicy(channel="w", every=True, minimum_severity=Severity.CRITICAL)
+    opened = IncidentChange(
+        kind=ChangeKind.OPENED, incident=incident(severity=Severity.INFO), at=1, reason="x"
+    )
+    assert isinstance(decide(opened, (), policy), Suppressed)
+    loud = dataclasses.replace(opened, incident=incident(severity=Severity.CRITICAL))
+    said = decide(loud, (), policy)
+    assert isinstance(said, Notification)
+    over = dataclasses.replace(opened, kind=ChangeKind.RESOLVED)
+    assert isinstance(decide(over, (said,), policy), Notification)
 
 
 def test_notifications_survive_the_outbox() -> None:

@@ -83,7 +83,7 @@ def investigation(
 def answer(**fields: object) -> str:
     known: dict[str, object] = {
         "suspect": "payments",
-        "headline": "payments runs out of CPU and fails",
+        "headline": "payments: cpu_usage rose during the incident to 96.96 %",
         "claims": [{"text": "The CPU of payments rose.", "evidence": ["E1"]}],
         "steps": ["S2"],
     }
@@ -96,7 +96,7 @@ def test_both_stages_come_out_and_the_second_carries_the_verified_words() -> Non
     model = ScriptedChat([answer()])
     last = investigation(model, said).run(request(), "t")
     assert [analysis.stage for analysis in said] == [Stage.STATISTICS, Stage.EXPLAINED]
-    assert last.headline == "payments runs out of CPU and fails"
+    assert last.headline == "payments: cpu_usage rose during the incident to 96.96 %"
     assert last.hypotheses[0].service == "payments"
     assert last.hypotheses[0].claims[0].evidence_ids[0] in {item.id for item in last.evidence}
     assert last.provenance.model == "scripted"
