@@ -93,3 +93,26 @@ def test_a_password_within_a_setting_is_not_shown(text: str, tmp_path: Path) -> 
     assert shown.exit_code == 0
     assert "sesame" not in shown.output
     assert "@db:5432/faultline" in shown.output or "sasl_plain_username: me" in shown.output
+
+
+def test_what_kubernetes_injects_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of a Kubernetes Service called `faultline` are not settings and not errors."""
+    monkeypatch.setenv("FAULTLINE_PORT", "tcp://10.0.0.1:8321")
+    monkeypatch.setenv("FAULTLINE_SERVICE_HOST", "10.0.0.1")
+    load_settings()
+
+
+def test_a_budget_beyond_the_context_is_refused() -> None:
+    """Prompt and answer together must fit what the model is loaded with."""
+    with pytest.raises(SettingsError, match="context_tokens"):
+        load_settings(model={"prompt_tokens": 4000, "answer_tokens": 600})
+
+
+def test_nothing_secret_is_shown() -> None:
+    """Passwords in URLs, also in their queries and in lists, and pass-through tokens are hidden."""
+    settings = load_settings(
+        database="postgresql://db/x?password=hunter2",
+        kafka={"client": {"sasl_oauth_token": "hunter4", "ssl_password": "hunter5"}},
+        deliver={"webhooks": [{"name": "w", "url": "https://u:hunter3@h/x", "secret": "hunter6"}]},
+    )
+    assert "hunter" not in str(without_secrets(settings.model_dump()))

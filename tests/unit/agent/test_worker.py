@@ -168,3 +168,13 @@ def test_the_baseline_is_the_time_before_the_incident_less_other_incidents(store
         (T0 - 3660 * SECOND, T0 - 1860 * SECOND),
         (T0 - 1700 * SECOND, T0 - 60 * SECOND),
     )
+
+
+def test_an_analysis_is_of_the_revision_that_fell_due(store: SqlStore) -> None:
+    """An incident that moved on meanwhile does not lend its newer revision to an older due analysis."""
+    epoch = store.take_over("stream").epoch
+    late = checkpoint(epoch, incidents=(incident("inc_a", revision=3),), due=(due(incident_id="inc_a"),))
+    store.checkpoint(late)
+    script = Script()
+    assert worker(store, script).step()
+    assert script.requests[0].incident.revision == late.due[0].revision == 1
