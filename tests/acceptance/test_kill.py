@@ -239,7 +239,7 @@ def test_killed_inside_a_node_an_investigation_resumes_at_that_node(
     assert [hypothesis.service for hypothesis in explained.hypotheses] == [
         hypothesis.service for hypothesis in statistics.hypotheses
     ]
-    assert explained.headline == f"{suspect} became slow and calls to it waited"
+    assert explained.headline == f"{suspect} took longer and calls to it waited"
     analysed = place.rows(
         f"SELECT channel FROM outbox WHERE kind = 'analyzed' AND incident_id = '{incident_id}'"
     )
@@ -255,8 +255,8 @@ def test_sigterm_within_an_investigation_ends_in_time_and_the_next_start_goes_on
 
     def answer(messages: list[BaseMessage]) -> str:
         asked.append(str(messages[-1].content))
-        claim = {"text": f"{suspect} became slow.", "evidence": ["E1"]}
-        headline = f"{suspect} became slow and calls to it waited"
+        claim = {"text": f"{suspect} took longer.", "evidence": ["E1"]}
+        headline = f"{suspect} took longer and calls to it waited"
         return json.dumps({"suspect": suspect, "headline": headline, "claims": [claim], "steps": ["S1"]})
 
     with serving(ScriptedChat(answer)) as server:

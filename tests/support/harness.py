@@ -69,11 +69,11 @@ def investigate(config: Path, suspect: str | None, *, kill: bool) -> dict[str, o
     def say(messages: list[BaseMessage]) -> str:
         if kill:
             killed()
-        claim = {"text": f"{suspect} became slow.", "evidence": ["E1"]}
+        claim = {"text": f"{suspect} took longer.", "evidence": ["E1"]}
         return json.dumps(
             {
                 "suspect": suspect,
-                "headline": f"{suspect} became slow and calls to it waited",
+                "headline": f"{suspect} took longer and calls to it waited",
                 "claims": [claim],
             }
         )
