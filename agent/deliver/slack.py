@@ -38,7 +38,6 @@ from ingest.record import Nanos
 MAX_BLOCKS = 50
 MAX_SECTION = 3000
 MAX_HEADER = 150
-MAX_CONTEXT = 1000
 _SUSPECTS = 3
 _EVIDENCE = 4
 _STEPS = 5

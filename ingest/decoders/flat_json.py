@@ -34,7 +34,6 @@ _CHANGES = frozenset(
     {"deploy", "deployment", "config", "flag", "feature_flag", "restart", "scale", "rollback"}
 )
 _TITLE = ("title", "summary", "message", "description")
-_NOT_FINITE = frozenset({"nan", "inf", "infinity", "+inf", "-inf", "+infinity", "-infinity"})
 
 
 def decode(value: bytes, batch: Batch) -> None:
