@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 Nanos = int
 """Nanoseconds since the Unix epoch, UTC. The only unit of absolute time inside the service."""
 
 SECOND: Nanos = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
     """Where a record came from. Ordered, so that ties are broken the same way on every run."""
 
     topic: str

@@ -6,12 +6,12 @@ everything is flushed.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
+from msgspec import structs
 
 from ingest.decode import Decode
 from ingest.events import ChangeEvent, Event, SpanEvent, TopicDefaults
@@ -63,8 +63,8 @@ def replay_to_kafka(
 def moved(event: Event, by: Nanos) -> Event:
     """Return the event at another time."""
     if isinstance(event, SpanEvent):
-        return dataclasses.replace(event, start=event.start + by, end=event.end + by)
-    return dataclasses.replace(event, time=event.time + by)
+        return structs.replace(event, start=event.start + by, end=event.end + by)
+    return structs.replace(event, time=event.time + by)
 
 
 def _events(recording: Recording) -> list[tuple[Nanos, Event]]:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 
+from msgspec import structs
+
 from ingest.events import AlertEvent, ChangeEvent, Event, Labels, LogEvent, MetricPoint, SpanEvent
 from ingest.redaction.pairs import find_pairs, secret_name
 from ingest.redaction.personal import find_personal
@@ -61,9 +63,9 @@ class Redactor:
             return self._log(event)
         if isinstance(event, MetricPoint):
             labels = self._known_labels(event.labels)
-            return event if labels == event.labels else replace(event, labels=labels)
+            return event if labels == event.labels else structs.replace(event, labels=labels)
         if isinstance(event, SpanEvent):
-            return replace(
+            return structs.replace(
                 event,
                 name=self._known_name(event.name),
                 peer=None if event.peer is None else self._known_name(event.peer),
@@ -71,10 +73,10 @@ class Redactor:
             )
         if isinstance(event, ChangeEvent):
             title = self.redact_text(event.title)
-            return replace(event, title=title, attributes=self._known_labels(event.attributes))
+            return structs.replace(event, title=title, attributes=self._known_labels(event.attributes))
         if isinstance(event, AlertEvent):
             annotations = self._known_labels(event.annotations)
-            return replace(event, labels=self._known_labels(event.labels), annotations=annotations)
+            return structs.replace(event, labels=self._known_labels(event.labels), annotations=annotations)
         raise RedactionError(f"no rule for a {type(event).__name__}")
 
     def _log(self, event: LogEvent) -> LogEvent:
@@ -85,7 +87,7 @@ class Redactor:
             key = self._known_name(key)
         if body == event.body and attributes == event.attributes and key == event.sequence_key:
             return event
-        return replace(event, body=body, attributes=attributes, sequence_key=key)
+        return structs.replace(event, body=body, attributes=attributes, sequence_key=key)
 
     def _known_name(self, name: str) -> str:
         known = self._names.get(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from functools import reduce
 
 import msgspec
@@ -109,7 +108,7 @@ def test_merged_parts_are_the_whole(records: list[Windowed], data: st.DataObject
     Lines that generalise are left out: which of them gives birth to the template depends on the part.
     """
     unkeyed: list[Windowed] = [
-        replace(r, sequence_key=None) if isinstance(r, LogEvent) else r
+        msgspec.structs.replace(r, sequence_key=None) if isinstance(r, LogEvent) else r
         for r in records
         if not isinstance(r, SpanEvent) and not (isinstance(r, LogEvent) and r.body.startswith("order"))
     ]

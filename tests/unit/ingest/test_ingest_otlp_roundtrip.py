@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 import orjson
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ingest.decode import Decode
 from ingest.decoders.otlp_traces import KEPT
@@ -54,7 +54,7 @@ def labels(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Labels]:
 
 def _finish(event: LogEvent) -> LogEvent:
     number = event.severity_number or from_line(event.body)
-    return dataclasses.replace(event, severity_number=number, sequence_key=event.trace_id)
+    return structs.replace(event, severity_number=number, sequence_key=event.trace_id)
 
 
 logs = st.builds(
