@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.shippers import rsyslog
+from tests.shippers import alertmanager, rsyslog
 from tests.shippers.fixture import HOME, Fixture, all_fixtures, save, write_expected
 from tests.shippers.programs import ShipperError
 from tests.support.broker import Broker, ExistingBroker, shared_broker
 
 Maker = Callable[[Broker | ExistingBroker], Iterator[Fixture]]
-MAKERS: dict[str, Maker] = {"rsyslog": rsyslog.fixtures}
+MAKERS: dict[str, Maker] = {"rsyslog": rsyslog.fixtures, "alertmanager": alertmanager.fixtures}
 
 
 def main() -> int:
