@@ -10,7 +10,7 @@ export FAULTLINE_HOME ?= $(CACHE)/faultline
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench eval up testbed lock clean system
+.PHONY: help demo test check lint bench eval up testbed recordings lock clean system
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ up: ## Start Kafka, PostgreSQL, Qdrant and Faultline with docker compose
 
 testbed: $(STAMP) system ## Record an incident of the shop: make testbed FAULT=slow-dependency OUT=folder
 	@$(BIN)/python -m tests.testbed run --fault $(or $(FAULT),slow-dependency) --out $(or $(OUT),.cache/recordings)
+
+recordings: $(STAMP) system ## Make all kept recordings again (hours; goes on where it was): STREAMS=3 OUT=folder
+	@$(BIN)/python -m tests.testbed suite --streams $(or $(STREAMS),3) --out $(or $(OUT),.cache/recordings/shop)
 
 lock: ## Resolve requirements.lock anew
 	@$(BIN)/python -m pip install -q pip-tools

@@ -1,7 +1,9 @@
 """The customers: journeys through the shop, Poisson arrivals from a seed, busier and calmer by turns.
 
 `python -m tests.testbed.load STOREFRONT_URL RATE SEED` runs until SIGTERM and then prints one JSON line of
-answers by status. RATE is requests a second over all journeys, in the mean.
+answers by status. RATE is requests a second over all journeys, in the mean over a day. SHOP_DAY in the
+environment, as `daily.py` writes it, says how long a day takes and how much it swings; without it no hour
+differs from another.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import random
 import signal
 import sys
@@ -17,12 +20,14 @@ from collections import Counter
 
 import httpx
 
+from tests.testbed.daily import DAY_VARIABLE, Day
 from tests.testbed.databases import CUSTOMERS, PRODUCTS, STYLES, customer, sku
 
 JOURNEYS = {"glance": 0.36, "search": 0.28, "fill_cart": 0.12, "buy": 0.24}
 REQUESTS_PER_JOURNEY = 3.5
 """Mean over the mix below; turns a request rate into a rate of journeys."""
 SWING, SWING_S = 0.2, 240.0
+"""Minutes differ too: how much, and how long a turn takes."""
 THINK_S = 1.2
 PATIENCE_S = 15.0
 
@@ -30,8 +35,9 @@ PATIENCE_S = 15.0
 class Customers:
     """All customers of a run."""
 
-    def __init__(self, url: str, rate: float, seed: int) -> None:
+    def __init__(self, url: str, rate: float, seed: int, day: Day) -> None:
         self._rate = rate / REQUESTS_PER_JOURNEY
+        self._day = day
         self._chance = random.Random(seed)
         self._client = httpx.AsyncClient(
             base_url=url, timeout=PATIENCE_S, limits=httpx.Limits(max_connections=200, keepalive_expiry=30)
@@ -43,8 +49,9 @@ class Customers:
         """Start journeys until `stop`, then let the open ones finish or give up."""
         began = time.monotonic()
         while not stop.is_set():
-            swing = 1 + SWING * math.sin(2 * math.pi * (time.monotonic() - began) / SWING_S)
-            await asyncio.sleep(self._chance.expovariate(self._rate * swing))
+            passed = time.monotonic() - began
+            swing = 1 + SWING * math.sin(2 * math.pi * passed / SWING_S)
+            await asyncio.sleep(self._chance.expovariate(self._rate * swing * self._day.busy(passed)))
             name = self._chance.choices([*JOURNEYS], [*JOURNEYS.values()])[0]
             visit = asyncio.create_task(self._journey(name, random.Random(self._chance.random())))
             self._visits.add(visit)
@@ -98,14 +105,15 @@ def _steps(name: str, chance: random.Random) -> list[tuple[str, str, object]]:
     return [*fill, ("POST", "/checkout", {}), ("GET", "/orders", None)]
 
 
-async def run(url: str, rate: float, seed: int) -> None:
+async def run(url: str, rate: float, seed: int, day: Day) -> None:
     """Send customers until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    customers = Customers(url, rate, seed)
+    customers = Customers(url, rate, seed, day)
     await customers.come(stop)
     sys.stdout.write(json.dumps(dict(sorted(customers.answers.items()))) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))
+    today = Day.parse(os.environ.get(DAY_VARIABLE, ""))
+    asyncio.run(run(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), today))

@@ -6,16 +6,18 @@ added here, in the format of Faultline's recordings.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.testbed.background import Mark
 from tests.testbed.faults import Fault
 from tests.testbed.processes import Child, ProcessError, start
 from tests.testbed.services.telemetry import TOPICS
@@ -28,12 +30,20 @@ QUIET_BASELINE = "nothing was wrong"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When a run's parts began and ended. Without a fault the incident is None."""
+    """When a run's parts began and ended. Without a fault `injected` and `healed` are its end."""
 
     start: datetime
     injected: datetime
     healed: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What of a recording nobody looks at while tuning: all of it, or what comes `after` some time."""
+
+    whole: bool = False
+    after: datetime | None = None
 
 
 def stamp(when: datetime) -> str:
@@ -79,9 +89,13 @@ def time_of(record: dict[str, Any]) -> str:
     return str(record.get("time") or record["start"])
 
 
-def finish_case(case: Path, fault: Fault, times: Times, *, notes: list[str]) -> None:
-    """Write what the run knows into `case.json`."""
+def finish_case(
+    case: Path, fault: Fault, times: Times, *, notes: list[str], marks: Iterable[Mark] = ()
+) -> None:
+    """Write what the run knows into `case.json`, and press its files."""
     onset, end = (times.injected, times.healed) if fault.truth else (times.end, times.end)
+    for signal in SIGNALS:
+        _press(case / f"{signal}.jsonl.gz")
     counts = {signal: _count(case, signal, stamp(onset), stamp(end)) for signal in SIGNALS}
     path = case / "case.json"
     known = json.loads(path.read_text(encoding="utf-8"))
@@ -105,9 +119,23 @@ def finish_case(case: Path, fault: Fault, times: Times, *, notes: list[str]) -> 
             "symptom": fault.symptom,
             "counts": counts,
             "notes": notes,
+            "marks": [_mark(mark) for mark in sorted(marks, key=lambda mark: mark.time)],
         }
     )
     path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    """Return what was done and when; on what only where it was harmless: the rest is the truth's."""
+    known = {"time": stamp(mark.time), "what": mark.what, "harmless": mark.harmless}
+    about = {"service.name": mark.service, "title": mark.title}
+    return {**known, **{name: value for name, value in about.items() if value}}
+
+
+def _press(path: Path) -> None:
+    """Compress a file as far as gzip goes; equal content stays equal bytes."""
+    if path.exists():
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=9, mtime=0))
 
 
 def _count(case: Path, signal: str, onset: str, end: str) -> dict[str, int]:
@@ -117,8 +145,19 @@ def _count(case: Path, signal: str, onset: str, end: str) -> dict[str, int]:
     return counts
 
 
-def write_truth(dataset: Path, case: str, fault: Fault) -> None:
-    """Put the case's line into the dataset's `truth.jsonl`, in place of an older one."""
+def write_truth(dataset: Path, case: str, fault: Fault, held_out: HeldOut | None = None) -> None:
+    """Put the case's line into the dataset's `truth.jsonl`, in place of an older one. Blocks for others."""
+    with (dataset / "truth.jsonl").open("a+", encoding="utf-8") as file:
+        # Several shops may finish at the same time.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        kept = [old for old in map(json.loads, file.read().splitlines()) if old["id"] != case]
+        ordered = sorted([*kept, _label(case, fault, held_out or HeldOut())], key=lambda one: str(one["id"]))
+        file.truncate(0)
+        file.write("".join(json.dumps(one) + "\n" for one in ordered))
+
+
+def _label(case: str, fault: Fault, held_out: HeldOut) -> dict[str, Any]:
     truth = fault.truth
     cause = truth and {
         "service": truth.service,
@@ -126,9 +165,25 @@ def write_truth(dataset: Path, case: str, fault: Fault) -> None:
         "metric_or_code": truth.metric_or_code,
         "mechanism": truth.mechanism,
     }
-    line = {"id": case, "root_cause": cause, "postmortem": truth.postmortem if truth else None}
-    path = dataset / "truth.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [old for old in map(json.loads, lines) if old["id"] != case]
-    ordered = sorted([*kept, line], key=lambda known: str(known["id"]))
-    path.write_text("".join(json.dumps(known) + "\n" for known in ordered), encoding="utf-8")
+    line: dict[str, Any] = {"id": case, "root_cause": cause}
+    line |= {"postmortem": truth.postmortem if truth else None, "held_out": held_out.whole}
+    if held_out.after is not None:
+        line["held_out_from"] = stamp(held_out.after)
+    return line
+
+
+def is_whole(dataset: Path, case: str) -> bool:
+    """Say whether a case is there, labelled, and every file of it readable to its end."""
+    path, truth = dataset / case / "case.json", dataset / "truth.jsonl"
+    if not path.exists() or not truth.exists():
+        return False
+    known = json.loads(path.read_text(encoding="utf-8"))
+    labelled = any(json.loads(line)["id"] == case for line in truth.read_text(encoding="utf-8").splitlines())
+    return labelled and all(_is_readable(dataset / case / f"{name}.jsonl.gz") for name in known["signals"])
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return bool(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError):
+        return False
