@@ -153,7 +153,8 @@ def _read_one(decode: Decode, record: Record, now: Nanos) -> dict[str, Any]:
 def _shown(event: object) -> dict[str, Any]:
     plain = msgspec.to_builtins(event)
     del plain["origin"]
-    plain["resource"] = {name: value for name, value in plain["resource"].items() if value is not None}
+    resource = plain.pop("resource")
+    plain["of"] = " ".join(f"{name}={value}" for name, value in resource.items() if value is not None)
     for name in ("labels", "attributes", "annotations"):
         if plain.get(name):
             plain[name] = dict(plain[name])
@@ -168,8 +169,16 @@ def expected(name: str, home: Path = HOME) -> list[dict[str, Any]]:
 
 
 def write_expected(fixture: Fixture, home: Path = HOME) -> Path:
-    """Write what the decoder says now, for a person to check line by line against the bytes."""
+    """Write what the decoder says now, one event a line, for a person to check against the bytes."""
     path = home / fixture.name / EXPECTED
-    text = json.dumps(read(fixture), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(f"[{','.join(map(_lines, read(fixture)))}\n]\n", encoding="utf-8")
     return path
+
+
+def _lines(record: dict[str, Any]) -> str:
+    events = [json.dumps(event, ensure_ascii=False) for event in record.pop("events", ())]
+    rest = json.dumps(record, ensure_ascii=False)[1:]
+    if not events:
+        return "\n{" + rest
+    listed = ",\n  ".join(events)
+    return f'\n{{"events": [\n  {listed}]{", " if len(rest) > 1 else ""}{rest}'
