@@ -2,6 +2,9 @@
 
 Reads any folder laid out like the reference data: `<data>/<system>/truth.jsonl` beside one folder per case.
 Nothing depends on a system's name. Reads labels only; recordings are opened by who needs them.
+
+A label may hold a case out of tuning (`held_out`), or a quiet recording from some time on
+(`held_out_from`): evaluations then say beside their figures over all cases what both parts gave.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ingest.decoders.times import parse_time
+from ingest.record import Nanos
 
 TRUTH = "truth.jsonl"
 
@@ -29,14 +35,24 @@ class Truth:
     fault: str
     mechanism: str = ""
     fold: Mapping[str, str] = field(default_factory=dict)
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """A recording in which nothing was wrong, held out as a whole or from a time on."""
+
+    id: str
+    held_out: bool = False
+    held_out_from: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """A system's labels in file order: cases with a root cause, and the ids of quiet recordings."""
+    """A system's labels in file order: cases with a root cause, and quiet recordings."""
 
     truths: tuple[Truth, ...]
-    quiet: tuple[str, ...]
+    quiet: tuple[Quiet, ...]
 
 
 def systems(data: Path, only: Sequence[str] = ()) -> list[Path]:
@@ -59,15 +75,16 @@ def systems(data: Path, only: Sequence[str] = ()) -> list[Path]:
 
 def labels(system: Path) -> Labels:
     """Return what the system's `truth.jsonl` says; raises `DataError` naming the line."""
-    truths, quiet = [], []
+    truths: list[Truth] = []
+    quiet: list[Quiet] = []
     for number, item in json_lines(system / TRUTH):
         try:
             cause = item.get("root_cause")
             if cause is None:
-                quiet.append(str(item["id"]))
+                quiet.append(_quiet(item))
             else:
                 truths.append(_truth(item, cause))
-        except (KeyError, AttributeError, TypeError) as error:
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
             needs = "needs `id`, and `root_cause` null or with a `service`"
             raise DataError(f"{system / TRUTH}:{number}: {needs} ({error!r})") from error
     return Labels(truths=tuple(truths), quiet=tuple(quiet))
@@ -80,7 +97,23 @@ def _truth(item: Mapping[str, Any], cause: Mapping[str, Any]) -> Truth:
         fault=str(cause.get("fault", "")),
         mechanism=str(cause.get("mechanism", "")),
         fold=item.get("fold") or {},
+        held_out=_held_out(item),
     )
+
+
+def _quiet(item: Mapping[str, Any]) -> Quiet:
+    text = item.get("held_out_from")
+    since = None if text is None else parse_time(text)
+    if text is not None and since is None:
+        raise ValueError(f"held_out_from {text!r} is no RFC 3339 time")
+    return Quiet(id=str(item["id"]), held_out=_held_out(item), held_out_from=since)
+
+
+def _held_out(item: Mapping[str, Any]) -> bool:
+    value = item.get("held_out", False)
+    if not isinstance(value, bool):
+        raise TypeError(f"held_out {value!r} is neither true nor false")
+    return value
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

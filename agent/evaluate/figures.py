@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 Group = dict[str, float]
 Figures = dict[str, Group]
 """{group: {figure: number}}: what every evaluation command prints and writes."""
+
+
+class Judged(Protocol):
+    """What was judged, and whether it is kept out of tuning."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether nobody looked at it."""
+
+
+J = TypeVar("J", bound=Judged)
+
+
+def parts(name: str, judged: Sequence[J]) -> dict[str, list[J]]:
+    """Return the group of all and, where some are held out, those of both parts.
+
+    A part's name holds a slash, as no folder's can: it meets no other group.
+    """
+    found = {name: list(judged)}
+    if any(one.held_out for one in judged):
+        found[f"{name}/looked_at"] = [one for one in judged if not one.held_out]
+        found[f"{name}/held_out"] = [one for one in judged if one.held_out]
+    return {group: members for group, members in found.items() if members}
 
 
 def folded(ranking: Iterable[str], fold: Mapping[str, str]) -> list[str]:

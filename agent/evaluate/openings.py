@@ -3,18 +3,19 @@
 A replay as in production, with the recording's time, up to the incidents and without store or
 investigation. The detectors learn from the first two thirds of each signal's (shifted) baseline; what
 opens on the last third is a false page, what opens inside the incident is a fault found. In a quiet
-recording anything that opens is a false page. An incident that comes again counts as opening.
+recording anything that opens is a false page. An incident that comes again counts as opening. A quiet
+recording that is held out from some time on counts there for what opens from then on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.analysis import ChangeKind, IncidentChange
-from agent.evaluate.data import DataError, labels, systems
-from agent.evaluate.figures import Figures, share
+from agent.evaluate.data import DataError, Quiet, Truth, labels, systems
+from agent.evaluate.figures import Figures, Group, parts, share
 from agent.pipeline import Pipeline
 from detectors.anomaly import Anomaly, EvidenceKind
 from ingest.record import SECOND, Nanos
@@ -22,6 +23,7 @@ from ingest.recordings import Interval, Recording
 
 Edges = tuple[tuple[str, str], ...]
 TICK: Nanos = SECOND
+HOUR: Nanos = 3600 * SECOND
 EMPTY_EVERY: Nanos = 60 * SECOND
 """How often what the replay would store is let go of."""
 
@@ -49,6 +51,16 @@ class Opened:
 
     fault: bool
     baseline: bool
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Still:
+    """A quiet recording, or the part of one that is held out or is not: how often an incident opened."""
+
+    opened: int
+    length: Nanos
+    held_out: bool
 
 
 def evaluate(
@@ -62,21 +74,41 @@ def evaluate(
     figures: Figures = {}
     for system in systems(data, only):
         known = labels(system)
-        faults = [_judged(system, truth.id, pipeline, on_case) for truth in known.truths]
-        quiet = [_noisy(system, identity, pipeline, on_case) for identity in known.quiet]
-        group: dict[str, float] = {}
-        if faults:
-            group["opened_fault"] = share(one.fault for one in faults)
-            group["opened_baseline"] = share(one.baseline for one in faults)
-            group["cases"] = len(faults)
-        if quiet:
-            group["opened_quiet"] = share(quiet)
-            group["quiet"] = len(quiet)
-        if group:
-            figures[system.name] = group
+        faults = [_judged(system, truth, pipeline, on_case) for truth in known.truths]
+        quiet = [_stills(system, label, pipeline, on_case) for label in known.quiet]
+        judged: list[Opened | Still] = [*faults, *(still for parted in quiet for still in parted)]
+        groups = {group: _figures(members) for group, members in parts(system.name, judged).items()}
+        if groups:
+            groups[system.name] = _figures([*faults, *map(_whole, quiet)])
+        figures |= groups
     if not figures:
         raise DataError(f"{data}: the truth.jsonl files name no recordings")
     return figures
+
+
+def _figures(judged: Sequence[Opened | Still]) -> Group:
+    faults = [one for one in judged if isinstance(one, Opened)]
+    quiet = [one for one in judged if isinstance(one, Still)]
+    group: Group = {}
+    if faults:
+        group["opened_fault"] = share(one.fault for one in faults)
+        group["opened_baseline"] = share(one.baseline for one in faults)
+        group["cases"] = len(faults)
+    if quiet:
+        group["opened_quiet"] = share(one.opened > 0 for one in quiet)
+        group["quiet"] = len(quiet)
+        hours = sum(one.length for one in quiet) / HOUR
+        group["quiet_per_hour"] = sum(one.opened for one in quiet) / hours if hours else 0.0
+    return group
+
+
+def _whole(stills: Sequence[Still]) -> Still:
+    """Return a recording's parts as one; only what is held out altogether stays held out."""
+    return Still(
+        opened=sum(one.opened for one in stills),
+        length=sum(one.length for one in stills),
+        held_out=all(one.held_out for one in stills),
+    )
 
 
 def openings(recording: Recording, pipeline: Pipeline) -> list[Opening]:
@@ -131,24 +163,38 @@ def _in_last_third(opening: Opening, baseline: dict[str, Interval]) -> bool:
 
 
 def _judged(
-    system: Path, identity: str, pipeline: Callable[[Edges], Pipeline], on_case: Callable[[str], None]
+    system: Path, truth: Truth, pipeline: Callable[[Edges], Pipeline], on_case: Callable[[str], None]
 ) -> Opened:
-    recording = Recording(system / identity)
+    recording = Recording(system / truth.id)
     incident = recording.intervals().incident
     if incident is None:
         raise DataError(f"{recording.path}: has a root cause but no incident interval")
     opened = judged(openings(recording, pipeline(_edges(recording))), incident, recording.shifted_baseline())
-    on_case(f"{system.name} {identity} fault {opened.fault} baseline {opened.baseline}")
-    return opened
+    on_case(f"{system.name} {truth.id} fault {opened.fault} baseline {opened.baseline}")
+    return replace(opened, held_out=truth.held_out)
 
 
-def _noisy(
-    system: Path, identity: str, pipeline: Callable[[Edges], Pipeline], on_case: Callable[[str], None]
-) -> bool:
-    recording = Recording(system / identity)
-    found = openings(recording, pipeline(_edges(recording)))
-    on_case(f"{system.name} {identity} quiet, {len(found)} opened")
-    return bool(found)
+def _stills(
+    system: Path, label: Quiet, pipeline: Callable[[Edges], Pipeline], on_case: Callable[[str], None]
+) -> list[Still]:
+    recording = Recording(system / label.id)
+    found = [one.at for one in openings(recording, pipeline(_edges(recording)))]
+    on_case(f"{system.name} {label.id} quiet, {len(found)} opened")
+    return stills(found, label, [one for part in recording.intervals().baseline.values() for one in part])
+
+
+def stills(found: Sequence[Nanos], label: Quiet, baseline: Sequence[Interval]) -> list[Still]:
+    """Return the parts of a quiet recording by what is held out of it; `found` are times of openings."""
+    start = min((one.start for one in baseline), default=0)
+    end = max((one.end for one in baseline), default=0)
+    since = label.held_out_from
+    if label.held_out or since is None or not start < since < end:
+        return [Still(opened=len(found), length=end - start, held_out=label.held_out)]
+    early = sum(at <= since for at in found)
+    return [
+        Still(opened=early, length=since - start, held_out=False),
+        Still(opened=len(found) - early, length=end - since, held_out=True),
+    ]
 
 
 def _edges(recording: Recording) -> Edges:

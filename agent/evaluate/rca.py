@@ -25,6 +25,7 @@ from agent.evaluate.figures import (
     brier,
     expected_calibration_error,
     folded,
+    parts,
     share,
 )
 from agent.investigate import Gather, Investigation, Nodes, Retrieve, Write
@@ -60,6 +61,7 @@ class Prediction:
     place: int | None
     mechanism_right: bool
     seconds: float
+    held_out: bool
 
 
 class _NoAnomalies:
@@ -107,6 +109,7 @@ def _predicted(system: Path, truth: Truth, on_case: Callable[[str], None]) -> Pr
         place=place,
         mechanism_right=right_mechanism(mechanism, truth),
         seconds=seconds,
+        held_out=truth.held_out,
     )
 
 
@@ -131,8 +134,7 @@ def evaluate(
     everything: list[Prediction] = []
     for system in systems(data, only):
         answers = predict(system, on_case=on_case)
-        if answers:
-            figures[system.name] = _figures(answers)
+        figures |= {group: _figures(members) for group, members in parts(system.name, answers).items()}
         everything += answers
     if not everything:
         raise DataError(f"{data}: no case with a root cause; a ranking can only be judged against one")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.evaluate.data import DataError, json_lines, labels, systems
+from ingest.record import SECOND
 from tests.support.labelled import row, write_truth
 
 
@@ -37,10 +38,21 @@ def test_labels_tell_faults_from_quiet_recordings(tmp_path: Path) -> None:
     write_truth(tmp_path, [labelled, row("b", None), {"id": "c"}, row("d", "alder", fold=None)])
     found = labels(tmp_path)
     assert [truth.id for truth in found.truths] == ["a", "d"]
-    assert found.quiet == ("b", "c")
+    assert [quiet.id for quiet in found.quiet] == ["b", "c"]
     first, second = found.truths
     assert (first.service, first.fault, first.mechanism) == ("birch", "cpu", "pool_saturation")
     assert (first.fold, second.fold, second.mechanism) == ({"birch-db": "birch"}, {}, "")
+
+
+def test_labels_say_what_is_held_out(tmp_path: Path) -> None:
+    """A case is held out or not; a quiet recording may be from some time on. Without a word nothing is."""
+    since = "2026-03-01T12:40:00Z"
+    rows = [row("a", "birch", held_out=True), row("b", "birch"), row("c", None, held_out_from=since)]
+    write_truth(tmp_path, [*rows, row("d", None, held_out=True)])
+    found = labels(tmp_path)
+    assert [truth.held_out for truth in found.truths] == [True, False]
+    assert [quiet.held_out for quiet in found.quiet] == [False, True]
+    assert [quiet.held_out_from for quiet in found.quiet] == [1_772_368_800 * SECOND, None]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +63,8 @@ def test_labels_tell_faults_from_quiet_recordings(tmp_path: Path) -> None:
         ('{"root_cause": null}', "needs `id`"),
         ('{"id": "x", "root_cause": {"fault": "cpu"}}', "with a `service`"),
         ('{"id": "x", "root_cause": "birch"}', "with a `service`"),
+        ('{"id": "x", "held_out": "yes"}', "neither true nor false"),
+        ('{"id": "x", "held_out_from": "noon"}', "no RFC 3339 time"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:

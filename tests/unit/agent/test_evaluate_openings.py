@@ -8,12 +8,14 @@ import pytest
 
 from agent.app import parts
 from agent.evaluate import openings
-from agent.evaluate.data import DataError
-from agent.evaluate.openings import Opened, Opening, judged
+from agent.evaluate.data import DataError, Quiet
+from agent.evaluate.openings import Opened, Opening, judged, stills
 from agent.pipeline import Pipeline
 from agent.settings import load_settings
 from ingest.recordings import Interval
-from tests.support.labelled import BASELINE, row, write_recording, write_truth
+from ingest.times import format_time
+from tests.support.labelled import BASELINE, FAULT, row, write_recording, write_truth
+from tests.support.telemetry import at
 
 LOGS = frozenset({"logs"})
 BASE = {"logs": Interval(start=0, end=300), "metrics": Interval(start=-600, end=300)}
@@ -72,9 +74,47 @@ def test_shares_over_recordings(tmp_path: Path) -> None:
             "cases": 2,
             "opened_quiet": 0.5,
             "quiet": 2,
+            "quiet_per_hour": pytest.approx(1 / (2 * (BASELINE + FAULT) / 3600)),
         }
     }
     assert len(told) == 4
+
+
+def test_what_is_held_out_counts_apart(tmp_path: Path) -> None:
+    """Beside all cases stand those looked at and those held out; a quiet recording counts in both parts."""
+    late = BASELINE - 200
+    rows = [row("good", "birch"), row("early", "alder", held_out=True)]
+    write_truth(tmp_path / "okapi", [*rows, row("loud", None, held_out_from=format_time(at(600)))])
+    write_recording(tmp_path / "okapi" / "good", broken="birch")
+    write_recording(tmp_path / "okapi" / "early", broken="alder", from_second=late)
+    write_recording(tmp_path / "okapi" / "loud", broken="cedar", from_second=late, incident=False)
+    figures = openings.evaluate(tmp_path, pipeline=fresh)
+    counted = {
+        group: (values["opened_fault"], values["opened_baseline"], values["opened_quiet"], values["quiet"])
+        for group, values in figures.items()
+    }
+    assert counted == {
+        "okapi": (0.5, 0.5, 1.0, 1),
+        "okapi/looked_at": (1.0, 0.0, 0.0, 1),
+        "okapi/held_out": (0.0, 1.0, 1.0, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        (Quiet(id="x"), [(3, 100, False)]),
+        (Quiet(id="x", held_out=True), [(3, 100, True)]),
+        (Quiet(id="x", held_out_from=40), [(2, 40, False), (1, 60, True)]),
+        (Quiet(id="x", held_out_from=100), [(3, 100, False)]),
+    ],
+)
+def test_a_quiet_recording_is_parted_where_its_label_says(
+    label: Quiet, parts: list[tuple[int, int, bool]]
+) -> None:
+    """Openings and time go to the part that they lie in; the window that ends at the border is before it."""
+    found = stills([10, 40, 41], label, [Interval(start=0, end=100)])
+    assert [(one.opened, one.length, one.held_out) for one in found] == parts
 
 
 def test_an_opening_says_what_it_rests_on(tmp_path: Path) -> None:

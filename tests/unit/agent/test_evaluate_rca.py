@@ -65,6 +65,19 @@ def test_the_planted_service_is_found_and_folded(data: Path, tmp_path: Path) -> 
         assert len(one["ranking"]) == len(set(one["ranking"]))
 
 
+def test_held_out_cases_are_also_counted_apart(data: Path, tmp_path: Path) -> None:
+    """The figures over all cases stay; beside them stand the looked-at and the held-out ones."""
+    write_truth(tmp_path / "okapi", [row("first", "birch"), row("second", "nobody", held_out=True)])
+    for name in ("first", "second"):
+        (tmp_path / "okapi" / name).symlink_to(data / "okapi" / name, target_is_directory=True)
+    figures = rca.evaluate(tmp_path)
+    assert {group: (one["ac1"], one["cases"]) for group, one in figures.items() if group != "all"} == {
+        "okapi": (0.5, 2),
+        "okapi/looked_at": (1.0, 1),
+        "okapi/held_out": (0.0, 1),
+    }
+
+
 def test_a_wrong_label_is_a_miss(data: Path, tmp_path: Path) -> None:
     """The figures follow the labels, not the recording's looks."""
     write_truth(tmp_path / "okapi", [row("first", "somewhere-else")])
