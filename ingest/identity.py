@@ -14,6 +14,8 @@ _HOST = ("host.name", "host.hostname", "hostname", "host")
 ENVIRONMENT = (
     "deployment.environment.name",
     "deployment.environment",
+    "deployment_environment_name",
+    "deployment_environment",
     "service.environment",
     "environment",
     "env",

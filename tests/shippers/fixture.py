@@ -44,6 +44,8 @@ class Fixture:
     suffix: str
     sent: tuple[Sent, ...]
     documentation: str | None = None
+    note: str | None = None
+    """What the bytes alone do not tell and a reader of them must know."""
 
     @property
     def now(self) -> Nanos:
@@ -89,6 +91,7 @@ def save(fixture: Fixture, home: Path) -> Path:
         "live": fixture.documentation is None,
         "documentation": fixture.documentation,
         "command": fixture.command,
+        "note": fixture.note,
         "records": records,
     }
     (folder / MANIFEST).write_text(
@@ -118,6 +121,7 @@ def load(folder: Path) -> Fixture:
         suffix=told["records"][0]["file"].partition(".")[2],
         sent=sent,
         documentation=told["documentation"],
+        note=told["note"],
     )
 
 

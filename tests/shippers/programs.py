@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 
 from tests.shippers.fixture import Sent
 
@@ -37,10 +38,14 @@ def program(name: str, package: str) -> str:
     return found
 
 
-def version_line(command: Sequence[str]) -> str:
-    """Return the first line that a program prints about its version."""
+def version_line(command: Sequence[str], begins: str = "") -> str:
+    """Return the first line beginning so that a program prints about itself. Raises ShipperError."""
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    return (run.stdout + run.stderr).strip().splitlines()[0]
+    lines = (run.stdout + run.stderr).strip().splitlines()
+    found = next((line for line in lines if line.startswith(begins)), None)
+    if found is None:
+        raise ShipperError(f"`{' '.join(command)}` does not say its version")
+    return found
 
 
 @contextlib.contextmanager
@@ -90,8 +95,14 @@ def until(look: Callable[[], T | None], what: str, tail: Callable[[], str]) -> T
     raise ShipperError(f"did not happen within {PATIENCE_S:g} s: {what}\n{tail()}")
 
 
-def consume(bootstrap: str, topic: str, count: int, tail: Callable[[], str]) -> tuple[Sent, ...]:
-    """Return the first `count` records of a topic of one partition. Raises ShipperError when fewer came."""
+def consume(
+    bootstrap: str,
+    topic: str,
+    count: int,
+    tail: Callable[[], str],
+    keep: Callable[[Sent], bool] = lambda _: True,
+) -> tuple[Sent, ...]:
+    """Return the first `count` records to `keep` of a topic of one partition. Raises ShipperError."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
         partition = TopicPartition(topic, 0)
@@ -101,18 +112,19 @@ def consume(bootstrap: str, topic: str, count: int, tail: Callable[[], str]) -> 
 
         def enough() -> bool:
             for batch in consumer.poll(timeout_ms=200).values():
-                got.extend(
-                    Sent(
-                        value=record.value,
-                        key=record.key,
-                        headers=tuple(record.headers or ()),
-                        received=record.timestamp * 1_000_000,
-                    )
-                    for record in batch
-                )
+                got.extend(filter(keep, map(_sent, batch)))
             return len(got) >= count
 
         until(enough, f"{count} records in topic {topic}", tail)
         return tuple(got[:count])
     finally:
         consumer.close()
+
+
+def _sent(record: ConsumerRecord) -> Sent:
+    return Sent(
+        value=record.value,
+        key=record.key,
+        headers=tuple(record.headers or ()),
+        received=record.timestamp * 1_000_000,
+    )

@@ -103,7 +103,7 @@ def _prometheus(folder: Path, port: int, target: int, manager: int) -> list[str]
             "scrape_interval": _QUICK,
             "scrape_timeout": _QUICK,
             "evaluation_interval": _QUICK,
-            "external_labels": {"deployment_environment": "prod"},
+            "external_labels": {"deployment_environment_name": "prod"},
         },
         "rule_files": ["rules.yaml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{manager}"]}]}]},

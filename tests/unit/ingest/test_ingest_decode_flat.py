@@ -180,6 +180,8 @@ def test_instance_node_and_environment_are_read() -> None:
         "service": {"environment": "e"},
     }
     assert decode_log(beat).resource == Resource(environment="e", service="unknown", instance="p", node="n")
+    prometheus = {"message": "x", "deployment_environment_name": "p"}
+    assert decode_log(prometheus).resource.environment == "p"
     host = {"message": "x", "host": {"name": "h"}}
     assert decode_log(host).resource == Resource(
         environment="default", service="unknown", instance="h", node="h"
