@@ -10,12 +10,14 @@ import math
 from dataclasses import dataclass, field
 
 from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
-from ingest.merge import change_order, line_order
+from ingest.merge import change_order, kept_points, line_order
 from ingest.record import SECOND, Nanos, Origin
 from ingest.spans import SpanJoin, SpanWindow
 from ingest.summary import (
     MAX_LINES,
     MAX_SAMPLES,
+    CounterPoint,
+    CounterWindow,
     Line,
     PairCount,
     SeriesKey,
@@ -82,6 +84,13 @@ class _Series:
 
 
 @dataclass(slots=True)
+class _Counter:
+    kind: MetricKind
+    unit: str
+    points: list[CounterPoint] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Service:
     templates: dict[str, _Template] = field(default_factory=dict)
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -89,6 +98,7 @@ class _Service:
     """Last template by instance and sequence key."""
     severities: dict[int, int] = field(default_factory=dict)
     series: dict[SeriesKey, _Series] = field(default_factory=dict)
+    counters: dict[SeriesKey, _Counter] = field(default_factory=dict)
     spans: SpanWindow = field(default_factory=SpanWindow)
     instances: set[str] = field(default_factory=set)
     nodes: set[tuple[str, str]] = field(default_factory=set)
@@ -156,14 +166,16 @@ class Collector:
         for point in sorted(points, key=_order):
             service = of(services, point.resource)
             key = SeriesKey(name=point.name, instance=point.resource.instance or "", labels=point.labels)
-            series = service.series.get(key)
-            if series is None:
-                if not self._take_series((point.resource.environment, point.resource.service, key), end):
-                    self.series_refused += 1
-                    service.rejected += 1
-                    continue
-                series = service.series[key] = _Series(kind=point.kind, unit=point.unit)
-            series.samples.append((point.time, point.value))
+            counts = _counts(point)
+            if key not in (service.counters if counts else service.series) and not self._take_series(
+                (point.resource.environment, point.resource.service, key), end
+            ):
+                self.series_refused += 1
+                service.rejected += 1
+            elif counts:
+                _add_reading(service.counters, key, point)
+            else:
+                _add_sample(service.series, key, point)
 
     def _take_series(self, key: tuple[str, str, SeriesKey], end: Nanos) -> bool:
         if key not in self.series and len(self.series) >= self._series_limit:
@@ -199,6 +211,7 @@ class Collector:
             changes=tuple(service.changes),
             late=service.late,
             rejected=service.rejected,
+            counters=tuple(_counter_window(k, c) for k, c in sorted(service.counters.items())),
         )
 
 
@@ -243,6 +256,41 @@ def _template_count(template_id: str, text: str, template: _Template) -> Templat
         first=template.first,
         last=template.last,
         lines=tuple(sorted(template.lines, key=line_order)),
+    )
+
+
+def _counts(point: MetricPoint) -> bool:
+    """Say whether only what a series grew by means anything; an amount without a start stays a sample."""
+    if point.kind is MetricKind.DELTA:
+        return point.start > 0 or point.distribution is not None
+    return point.kind is MetricKind.CUMULATIVE or point.distribution is not None
+
+
+def _add_sample(series: dict[SeriesKey, _Series], key: SeriesKey, point: MetricPoint) -> None:
+    known = series.get(key)
+    if known is None:
+        known = series[key] = _Series(kind=point.kind, unit=point.unit)
+    known.samples.append((point.time, point.value))
+
+
+def _add_reading(counters: dict[SeriesKey, _Counter], key: SeriesKey, point: MetricPoint) -> None:
+    known = counters.get(key)
+    if known is None:
+        known = counters[key] = _Counter(kind=point.kind, unit=point.unit)
+    reading = CounterPoint(
+        time=point.time, value=point.value, start=point.start, distribution=point.distribution
+    )
+    known.points.append(reading)
+
+
+def _counter_window(key: SeriesKey, counter: _Counter) -> CounterWindow:
+    count = len(counter.points)
+    return CounterWindow(
+        key=key,
+        kind=counter.kind,
+        unit=counter.unit,
+        points=kept_points(counter.points, count, counter.kind),
+        count=count,
     )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ingest.distribution import Distribution
 from ingest.record import Nanos, Origin
 
 Labels = tuple[tuple[str, str], ...]
@@ -55,7 +56,11 @@ class MetricKind(StrEnum):
 
 
 class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One sample of one series. The value is finite: decoders reject what is not."""
+    """One sample of one series. The value is finite: decoders reject what is not.
+
+    A histogram's sample has a `distribution`; its value is then the number of values in it. `start` is
+    since when a counter or histogram counts, 0 where the sender does not say.
+    """
 
     origin: Origin
     resource: Resource
@@ -65,6 +70,8 @@ class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unit: str = ""
     kind: MetricKind = MetricKind.GAUGE
     labels: Labels = ()
+    start: Nanos = 0
+    distribution: Distribution | None = None
 
 
 class SpanKind(StrEnum):
@@ -179,4 +186,6 @@ class TopicDefaults:
     environment: str = "default"
     service: str = "unknown"
     time_field: str | None = None
+    time_zone: str | None = None
+    """Where clocks stand that name no zone (`Europe/Berlin`, `+01:00`); UTC when None."""
     extra: Labels = field(default=())

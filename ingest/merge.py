@@ -3,21 +3,28 @@
 Pure, associative and commutative, so that partial summaries may come from any source partition in any
 order. Two things cannot be put together again: template pairs whose lines went to different parts, and
 calls whose spans did; whoever splits keeps a trace in one part. The `total` of a series past
-`MAX_SAMPLES` is a sum of floats and therefore equal up to rounding only.
+`MAX_SAMPLES`, and of amounts that were added up, is a sum of floats and therefore equal up to rounding only.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import Any, TypeVar
 
-from ingest.events import ChangeEvent
+import msgspec
+
+from ingest.distribution import added
+from ingest.events import ChangeEvent, MetricKind
 from ingest.sketch import merged
 from ingest.summary import (
+    MAX_HISTOGRAMS,
     MAX_LINES,
     MAX_SAMPLES,
     CallWindow,
+    CounterPoint,
+    CounterWindow,
     Line,
     OperationWindow,
     PairCount,
@@ -41,7 +48,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         templates=_joined(first.templates, second.templates, lambda t: t.template_id, _templates),
         pairs=_joined(first.pairs, second.pairs, lambda p: (p.first, p.second), _pairs),
         severities=_summed(first.severities, second.severities),
-        series=_joined(first.series, second.series, lambda s: s.key, _series),
+        series=joined_series(first.series, second.series),
         calls=_joined(first.calls, second.calls, lambda c: (c.callee, c.operation), _calls),
         operations=_joined(first.operations, second.operations, lambda o: o.operation, _operations),
         instances=tuple(sorted({*first.instances, *second.instances})),
@@ -49,6 +56,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         changes=tuple(sorted((*first.changes, *second.changes), key=change_order)),
         late=first.late + second.late,
         rejected=first.rejected + second.rejected,
+        counters=_joined(first.counters, second.counters, lambda c: c.key, _counters),
     )
 
 
@@ -98,6 +106,11 @@ def _pairs(first: PairCount, second: PairCount) -> PairCount:
     return PairCount(first=first.first, second=first.second, count=first.count + second.count)
 
 
+def joined_series(first: Iterable[SeriesWindow], second: Iterable[SeriesWindow]) -> tuple[SeriesWindow, ...]:
+    """Return the series of both, sorted; those of one key are one."""
+    return _joined(first, second, lambda series: series.key, _series)
+
+
 def _series(first: SeriesWindow, second: SeriesWindow) -> SeriesWindow:
     count = first.count + second.count
     samples = tuple(sorted((*first.samples, *second.samples)))
@@ -112,6 +125,44 @@ def _series(first: SeriesWindow, second: SeriesWindow) -> SeriesWindow:
         minimum=min(first.minimum, second.minimum),
         maximum=max(first.maximum, second.maximum),
     )
+
+
+def _counters(first: CounterWindow, second: CounterWindow) -> CounterWindow:
+    return CounterWindow(
+        key=first.key,
+        kind=min(first.kind, second.kind),
+        unit=min(first.unit, second.unit),
+        points=kept_points(
+            (*first.points, *second.points), first.count + second.count, min(first.kind, second.kind)
+        ),
+        count=first.count + second.count,
+    )
+
+
+def kept_points(points: Iterable[CounterPoint], count: int, kind: MetricKind) -> tuple[CounterPoint, ...]:
+    """Return what is kept of `count` readings, of which `points` are still there, in order."""
+    ordered = tuple(sorted(points, key=_point_order))
+    histogram = any(point.distribution is not None for point in ordered)
+    if count <= (MAX_HISTOGRAMS if histogram else MAX_SAMPLES):
+        return ordered
+    if kind is MetricKind.DELTA:
+        return (reduce(_amounts, ordered),)
+    return (ordered[0], ordered[-1])
+
+
+def _amounts(first: CounterPoint, second: CounterPoint) -> CounterPoint:
+    one, two = first.distribution, second.distribution
+    return CounterPoint(
+        time=max(first.time, second.time),
+        value=first.value + second.value,
+        start=min(first.start, second.start),
+        distribution=None if one is None or two is None else added(one, two),
+    )
+
+
+def _point_order(point: CounterPoint) -> tuple[Any, ...]:
+    distribution = b"" if point.distribution is None else msgspec.msgpack.encode(point.distribution)
+    return (point.time, point.start, point.value, distribution)
 
 
 def _calls(first: CallWindow, second: CallWindow) -> CallWindow:

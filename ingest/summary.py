@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from ingest.distribution import Distribution
 from ingest.events import ChangeEvent, Labels, MetricKind
 from ingest.record import Nanos, Origin
 from ingest.sketch import Sketch
 
 MAX_LINES = 3
 MAX_SAMPLES = 60
+MAX_HISTOGRAMS = 12
+"""Samples of one histogram that a window keeps apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -91,6 +96,30 @@ class SeriesWindow:
         return self.total / self.count
 
 
+class CounterPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One reading of a counter or histogram, as `ingest.events.MetricPoint` has it."""
+
+    time: Nanos
+    value: float
+    start: Nanos = 0
+    distribution: Distribution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterWindow:
+    """Raw readings of a counter or histogram by time: what `ingest.rates` makes series of once it is whole.
+
+    `count` is the number of readings. Where they are too many, of a running total the first and the last
+    are kept (what lies between cancels out), and amounts are added up.
+    """
+
+    key: SeriesKey
+    kind: MetricKind
+    unit: str
+    points: tuple[CounterPoint, ...]
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallWindow:
     """Calls from this summary's service to `callee`. Latencies in seconds, as each side saw them.
@@ -142,6 +171,8 @@ class WindowSummary:
     changes: tuple[ChangeEvent, ...] = ()
     late: int = 0
     rejected: int = 0
+    counters: tuple[CounterWindow, ...] = ()
+    """Only of a partial summary: in a whole one they have become `series`."""
 
     @property
     def lines(self) -> int:

@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from ingest.collect import Collector, Records, ServiceKey
+from ingest.rates import KnownCounter, Rates
 from ingest.record import SECOND, Nanos
 from ingest.spans import KnownSpan, SpanJoin
 from ingest.summary import ClosedWindow, SeriesKey
@@ -49,6 +50,7 @@ class _State:
     late: tuple[tuple[str, str, int], ...]
     rejected: tuple[tuple[str, str, int], ...]
     counts: dict[str, int]
+    counters: tuple[KnownCounter, ...] = ()
 
 
 class Windows:
@@ -66,12 +68,16 @@ class Windows:
         series_limit: int = 50_000,
         span_retention: Nanos = 60 * SECOND,
         span_limit: int = 200_000,
+        whole: bool = True,
     ) -> None:
+        """Make windows; not `whole` where each is to be merged with others and its counters stay raw."""
         self._width = width
         self._lateness = lateness
         self._watermark = Watermark(idle=idle, jump=jump, agreeing=agreeing)
         self._spans = SpanJoin(retention=span_retention, limit=span_limit)
         self._collector = Collector(templates, self._spans, series_limit=series_limit)
+        self._rates = Rates(limit=series_limit)
+        self._whole = whole
         self._open: dict[Nanos, Records] = {}
         self._next: Nanos | None = None
         """Start of the next window to close; what is before it is late. None until one has closed."""
@@ -88,6 +94,7 @@ class Windows:
             "late": self._late_total,
             "time_ahead": self._ahead_total,
             "series_limit": self._collector.series_refused,
+            "counter_limit": self._rates.forgotten,
             "template_limit": self._collector.templates.overflowed,
             "span_limit": self._spans.dropped,
             "span_repeated": self._spans.repeated,
@@ -159,6 +166,7 @@ class Windows:
             late=tuple((*key, n) for key, n in sorted(self._late.items())),
             rejected=tuple((*key, n) for key, n in sorted(self._rejected.items())),
             counts=dict(self.counts),
+            counters=self._rates.dump(),
         )
         return zstandard.compress(msgspec.msgpack.encode(state))
 
@@ -168,6 +176,7 @@ class Windows:
         self._collector.templates.load(saved.templates)
         self._spans.load(saved.spans)
         self._collector.series = {(env, svc, key): last for env, svc, key, last in saved.series}
+        self._rates.load(saved.counters)
         self._watermark.time = saved.time
         self._watermark.partitions = {
             p.partition: PartitionTime(spoke=p.spoke, awake=p.awake, newest=p.newest, held=p.held.all())
@@ -229,6 +238,8 @@ class Windows:
         late, self._late = self._late, {}
         rejected, self._rejected = self._rejected, {}
         summaries = self._collector.collect(records, start=start, end=end, late=late, rejected=rejected)
+        if self._whole:
+            summaries = tuple(self._rates.derive(summary) for summary in summaries)
         return ClosedWindow(start=start, end=end, summaries=summaries)
 
 
