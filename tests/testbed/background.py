@@ -60,11 +60,11 @@ class Operable(Protocol):
     def deploy(self, service: str, version: str, title: str) -> None:
         """Roll a version out and announce it."""
 
-    def restart(self, service: str, version: str) -> None:
-        """Replace a service's process."""
+    def replace_pod(self, service: str) -> None:
+        """Move a service to another pod, without a gap."""
 
-    def expire_cache(self) -> None:
-        """Forget what is cached."""
+    def expire_cache(self) -> int:
+        """Forget what is cached, and return how much."""
 
 
 def regular(seed: int, length_s: float, services: Iterable[str]) -> tuple[Deed, ...]:
@@ -120,8 +120,8 @@ class Background:
         self._say = say
         self.marks: list[Mark] = []
 
-    def happen(self, shop: Operable, passed_s: float) -> bool:
-        """Do what is due `passed_s` seconds after the start of the baseline; say whether anything was."""
+    def happen(self, shop: Operable, passed_s: float) -> None:
+        """Do what is due `passed_s` seconds after the start of the baseline."""
         due = [deed for deed in self._due if deed.at_s <= passed_s]
         self._due = [deed for deed in self._due if deed.at_s > passed_s]
         for deed in due:
@@ -129,15 +129,13 @@ class Background:
             title = self._do(shop, deed)
             self._say(f"harmless: {title}")
             self.marks.append(Mark(time=began, what=deed.what, service=deed.service, title=title))
-        return bool(due)
 
     def _do(self, shop: Operable, deed: Deed) -> str:
         if deed.what == EXPIRE:
-            shop.expire_cache()
-            return "cache cleared"
+            return f"cache expired early: {shop.expire_cache()} products forgotten"
         if deed.what == RESTART:
-            shop.restart(deed.service, self._versions[deed.service])
-            return f"{deed.service} restarted"
+            shop.replace_pod(deed.service)
+            return f"{deed.service} restarted in another pod"
         version = next_patch(self._versions[deed.service])
         title = f"{deed.service} {version}: {self._chance.choice(_TITLES)}"
         shop.deploy(deed.service, version, title)

@@ -30,13 +30,14 @@ from tests.testbed.recording import (
     stop_recorder,
     write_truth,
 )
-from tests.testbed.services.telemetry import TOPICS
+from tests.testbed.services.telemetry import TOPICS, WITHOUT
 from tests.testbed.shop import VERSIONS, Shop
 
 PARTITIONS = 3
 SETTLE_S = 6.0
 """Telemetry is up to a metric interval behind."""
-WITHOUT_VARIABLE = "SHOP_WITHOUT"
+FAVOUR_S = 5.0
+"""How soon a process that was started since gets the shop's niceness."""
 
 Say = Callable[[str], None]
 
@@ -68,7 +69,7 @@ def run(fault: Fault, dataset: Path, plan: Plan, say: Say, *, name: str = "") ->
     case = dataset / (name or fault.name)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Whatever is started from here on inherits it.
-    os.environ.update({DAY_VARIABLE: plan.day.text(), WITHOUT_VARIABLE: ",".join(plan.without)})
+    os.environ.update({DAY_VARIABLE: plan.day.text(), WITHOUT: ",".join(plan.without)})
     with ExitStack() as stack:
         # A folder that PostgreSQL's own user may enter.
         scratch = Path(tempfile.mkdtemp(prefix="faultline-shop-"))
@@ -173,14 +174,12 @@ class _Operation:
         injected = self._mark(INJECT)
         self._say(f"injecting {fault.name}: {fault.summary}")
         fault.inject(self._shop)
-        self._favour()
         self._watch(plan.duration_s, fault.name)
         healed = datetime.now(UTC)
         if plan.after_s:
             self._say("mending")
             healed = self._mark(HEAL)
             fault.heal(self._shop)
-            self._favour()
             self._watch(plan.after_s, "afterwards")
         return Times(start=start, injected=injected, healed=healed, end=datetime.now(UTC))
 
@@ -197,13 +196,15 @@ class _Operation:
     def _watch(self, seconds: float, what: str) -> None:
         """Wait, let happen what happens anyway, and notice within a second when something has died."""
         self._say(f"{what}: {seconds:g} s")
-        until = time.monotonic() + seconds
+        until = favoured = time.monotonic()
+        until += seconds
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(1.0, left))
             self._shop.require()
-            if self._began is not None and self._background.happen(
-                self._shop, time.monotonic() - self._began
-            ):
+            if self._began is not None:
+                self._background.happen(self._shop, time.monotonic() - self._began)
+            if time.monotonic() - favoured > FAVOUR_S:
+                favoured = time.monotonic()
                 self._favour()
 
 

@@ -21,6 +21,7 @@ from tests.testbed.recording import is_whole
 
 CONSOLES = ".consoles"
 QUIET = "quiet"
+RUN = (sys.executable, "-m", "tests.testbed", "run")
 TRIES = 2
 WARMUP_S = 25.0
 OVERHEAD_S = 60.0
@@ -107,17 +108,26 @@ class Suite:
     """Makes what is missing, `streams` recordings at a time. Blocks until all are made or failed."""
 
     def __init__(
-        self, dataset: Path, wanted: Sequence[Job], streams: int, say: Callable[[str], None]
+        self,
+        dataset: Path,
+        wanted: Sequence[Job],
+        streams: int,
+        say: Callable[[str], None],
+        *,
+        command: Sequence[str] = RUN,
+        stagger_s: float = STAGGER_S,
     ) -> None:
         self._dataset = dataset
         self._wanted = wanted
         self._streams = streams
         self._say = say
+        self._command = command
+        self._stagger_s = stagger_s
         self._waiting: deque[tuple[Job, int]] = deque()
         self._running: list[_Running] = []
         self._failed: list[str] = []
         self._began = time.monotonic()
-        self._started = -STAGGER_S
+        self._started = self._began - stagger_s
 
     def record(self) -> list[str]:
         """Return the names of those that failed for good."""
@@ -143,10 +153,10 @@ class Suite:
 
     def _fill(self) -> None:
         free = len(self._running) < self._streams and self._waiting
-        if not free or time.monotonic() - self._started < STAGGER_S:
+        if not free or time.monotonic() - self._started < self._stagger_s:
             return
         job, attempt = self._waiting.popleft()
-        command = [sys.executable, "-m", "tests.testbed", "run", "--out", str(self._dataset.resolve())]
+        command = [*self._command, "--out", str(self._dataset.resolve())]
         console = self._dataset / CONSOLES / f"{job.name}.{attempt}"
         child = start(job.name, [*command, *job.arguments], console=console)
         self._started = time.monotonic()
