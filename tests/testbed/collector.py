@@ -19,6 +19,7 @@ import redis
 from opentelemetry._logs import LogRecord
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from tests.testbed.databases import POSTGRES_CONNECTIONS
 from tests.testbed.services.telemetry import Telemetry, pod_name, shop_resource, start_telemetry
 
 POLL_S = 0.5
@@ -66,7 +67,7 @@ class PostgresReader:
             activity = cursor.execute(_ACTIVITY).fetchone() or {}
             totals = cursor.execute(_TOTALS).fetchone() or {}
             locks = cursor.execute("SELECT count(*) AS locks FROM pg_locks").fetchone() or {}
-        return {**activity, **totals, **locks}
+        return {**activity, **totals, **locks, "backends_limit": POSTGRES_CONNECTIONS}
 
 
 class OneReading:
@@ -106,6 +107,7 @@ def watch_redis(meter: Meter, reading: OneReading) -> None:
         ("redis.clients.blocked", "blocked_clients", "{client}"),
         ("redis.memory.used", "used_memory", "By"),
         ("redis.memory.rss", "used_memory_rss", "By"),
+        ("redis.memory.limit", "maxmemory", "By"),
     ):
         meter.create_observable_gauge(name, [_callback(reading, field)], unit=unit)
     for name, field, unit in (
@@ -129,6 +131,7 @@ def watch_postgres(meter: Meter, reading: OneReading) -> None:
         ("postgresql.backends.waiting_for_lock", "waiting", "{connection}"),
         ("postgresql.transaction.oldest", "oldest", "s"),
         ("postgresql.locks", "locks", "{lock}"),
+        ("postgresql.backends.limit", "backends_limit", "{connection}"),
     ):
         meter.create_observable_gauge(name, [_callback(reading, field)], unit=unit)
     for name, field, unit in (

@@ -23,10 +23,15 @@ from tests.support.ports import free_port
 from tests.testbed.processes import Child, ProcessError, start
 
 START_S = 30.0
+REDIS_MEMORY = "8mb"
+"""Redis itself takes about one and the shop's carts and cached products less than another."""
+POSTGRES_CONNECTIONS = 60
 PRODUCTS = 120
 CUSTOMERS = 300
 CATEGORIES = ("Kettle", "Lamp", "Chair", "Blanket", "Clock", "Vase")
 STYLES = ("Oak", "Linen", "Copper", "Blue", "Nordic", "Classic", "Tiny", "Grand")
+NOT_STOCKED = (9, 21, 36)
+"""Goods made to order: inventory knows nothing of them, which is no fault."""
 TIERS = ("basic", "silver", "gold")
 """Held by customers in equal parts."""
 
@@ -88,7 +93,7 @@ class Redis:
             "--dir": str(self._directory),
             "--logfile": str(self.log),
             "--save": "60 100",
-            "--maxmemory": "64mb",
+            "--maxmemory": REDIS_MEMORY,
             "--maxmemory-policy": "allkeys-lru",
         }
         command = ["redis-server", *(part for pair in options.items() for part in pair)]
@@ -103,6 +108,16 @@ class Redis:
                 return False
 
         _until(answers, self._child)
+
+    def forget(self, pattern: str, share: float) -> int:
+        """Delete a share of the keys that match `pattern`; return how many went."""
+        client = redis.Redis.from_url(self.url)
+        keys = sorted(client.scan_iter(pattern, count=500))
+        gone = keys[: round(share * len(keys))]
+        if gone:
+            client.delete(*gone)
+        client.close()
+        return len(gone)
 
     def stop(self) -> None:
         if self._child is not None:
@@ -135,7 +150,7 @@ class Postgres:
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "max_connections": "60",
+            "max_connections": str(POSTGRES_CONNECTIONS),
             "shared_buffers": "32MB",
             "logging_collector": "on",
             "log_filename": "postgresql.log",
@@ -201,9 +216,9 @@ class Postgres:
                     number,
                 )
                 connection.execute("INSERT INTO products VALUES (%s, %s, %s, %s, %s, %s)", values)
-                connection.execute(
-                    "INSERT INTO stock VALUES (%s, %s)", (sku(number), chance.randrange(100, 400))
-                )
+                stock = chance.randrange(100, 400)
+                if number not in NOT_STOCKED:
+                    connection.execute("INSERT INTO stock VALUES (%s, %s)", (sku(number), stock))
             for number in range(1, CUSTOMERS + 1):
                 tier = TIERS[number % len(TIERS)]
                 connection.execute("INSERT INTO customers VALUES (%s, %s)", (customer(number), tier))

@@ -37,6 +37,19 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def resident_bytes(self) -> int:
+        """Return its resident memory, 0 when it has ended."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def kill(self) -> None:
+        """End it at once, as the kernel does for want of memory."""
+        self._process.kill()
+        self._process.wait()
+
     def require(self) -> None:
         """Raise ProcessError when the process has ended."""
         if not self.running:
@@ -71,8 +84,12 @@ def start(
     user: str | None = None,
     when_we_die: str = "TERM",
     niceness: int = 0,
+    through: Sequence[str] = (),
 ) -> Child:
-    """Start `command` in the repository's root, as `user` when given, ended by the kernel when we are."""
+    """Start `command` in the repository's root, as `user` when given, ended by the kernel when we are.
+
+    `through` is a command that prepares something and then becomes the one it is given.
+    """
     prefix: list[str] = []
     if niceness:
         prefix += ["nice", "-n", str(niceness)]
@@ -84,7 +101,7 @@ def start(
         prefix += [f"--reuid={user}", f"--regid={user}", "--init-groups"]
     with console.open("ab") as out:
         process = subprocess.Popen(
-            [*prefix, *command],
+            [*prefix, *through, *command],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -101,6 +118,7 @@ def start_python(
     console: Path,
     environment: Mapping[str, str] | None = None,
     niceness: int = 0,
+    through: Sequence[str] = (),
 ) -> Child:
     """Start a module of this repository with this interpreter."""
     return start(
@@ -109,4 +127,5 @@ def start_python(
         console=console,
         environment=environment,
         niceness=niceness,
+        through=through,
     )

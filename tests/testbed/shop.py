@@ -1,13 +1,18 @@
 """The shop as a whole: what runs, in which order, and what an operator can do to it.
 
-Everything is private to one run: a scratch folder, free ports, processes that end with this one.
+Everything is private to one run: a scratch folder, free ports, processes that end with this one. The shop
+supervises its services as a cluster would: `require` is the round that kills what has outgrown its memory and
+starts again what has died; it is to be called every second or so.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.request
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,16 @@ from typing import Any
 from tests.support.ports import free_port
 from tests.testbed.databases import Postgres, Redis
 from tests.testbed.processes import Child, ProcessError, start_python
-from tests.testbed.services.telemetry import CHANGES, ENVIRONMENT, open_producer, pod_name
+from tests.testbed.services.limits import MEMORY_LIMIT_BYTES
+from tests.testbed.services.telemetry import (
+    CHANGES,
+    ENVIRONMENT,
+    WITHOUT,
+    left_out,
+    open_producer,
+    pod_name,
+)
+from tests.testbed.volume import volume_prefix, why_no_volume
 
 VERSIONS = {
     "catalog": "1.8.0",
@@ -37,6 +51,20 @@ NEIGHBOURS = {
     "storefront": ("catalog", "cart", "inventory", "orders", "checkout"),
 }
 READY_S = 60.0
+WITH_VOLUME = "checkout"
+"""The service that has a disk of its own."""
+MOST_RESTARTS = 5
+"""A service that dies more often than this is not the fault's doing but a mistake of ours."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """A service's present process, and what a process that follows it has to be told."""
+
+    child: Child
+    version: str
+    pod: str
+    restarts: int = 0
 
 
 class Shop:
@@ -54,12 +82,20 @@ class Shop:
         self._redis = Redis(scratch / "redis", niceness=niceness)
         self._postgres = Postgres(scratch / "postgres", niceness=niceness)
         self._ports = {name: free_port() for name in ("acquirer", *VERSIONS)}
-        self._services: dict[str, Child] = {}
+        self._services: dict[str, Running] = {}
+        self._flags: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self._configuration: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._others: list[Child] = []
+        self._jobs: list[Child] = []
+        self._volume = scratch / "volume"
+        self.why_no_volume: str | None = "the shop has not been started"
+        """Why the checkout service has no disk of its own that could fill up, None when it has."""
         self._load: Child | None = None
 
     def start(self) -> None:
         """Start everything but the customers. Raises ProcessError with the failed one's console."""
+        self._volume.mkdir()
+        self.why_no_volume = why_no_volume(self._volume)
         self._redis.start()
         self._postgres.start(seed=self._seed)
         self._others.append(
@@ -75,8 +111,8 @@ class Shop:
         self._others.append(self._start_collector())
         for name, version in VERSIONS.items():
             self._services[name] = self._start_service(name, version)
-        for name, version in VERSIONS.items():
-            self._wait_until_ready(name, version, self._services[name])
+        for name in VERSIONS:
+            self._wait_until_ready(name)
 
     def _start_collector(self) -> Child:
         environment = {
@@ -95,7 +131,9 @@ class Shop:
             niceness=self._niceness,
         )
 
-    def _start_service(self, name: str, version: str) -> Child:
+    def _start_service(self, name: str, version: str, after: Running | None = None) -> Running:
+        """Start a process in a new pod, or in the pod of a process that has died."""
+        pod, restarts = (after.pod, after.restarts + 1) if after else (pod_name(name), 0)
         urls = {
             "postgres": self._postgres.url(),
             "redis": self._redis.url,
@@ -105,34 +143,42 @@ class Shop:
         environment = {
             "SHOP_PORT": str(self._ports[name]),
             "SHOP_KAFKA": self._bootstrap,
-            "SHOP_POD": pod_name(name),
+            "SHOP_POD": pod,
+            "SHOP_RESTARTS": str(restarts),
             "SHOP_VERSION": version,
             "SHOP_TRACES": str(self._traces),
+            "SHOP_FLAGS": json.dumps(self._flags[name]),
+            "SHOP_CONFIGURATION": json.dumps(self._configuration[name]),
+            "SHOP_VOLUME": str(self._volume) if name == WITH_VOLUME else "",
             **{f"SHOP_URL_{other.upper()}": urls[other] for other in NEIGHBOURS[name]},
         }
-        console = self._scratch / f"{name}.console"
-        return start_python(
+        mounted = name == WITH_VOLUME and self.why_no_volume is None
+        child = start_python(
             name,
             "tests.testbed.services",
             name,
-            console=console,
+            console=self._scratch / f"{name}.console",
             environment=environment,
             niceness=self._niceness,
+            through=volume_prefix(self._volume) if mounted else (),
         )
+        return Running(child=child, version=version, pod=pod, restarts=restarts)
 
-    def _wait_until_ready(self, name: str, version: str, child: Child) -> None:
+    def _wait_until_ready(self, name: str) -> None:
         """Wait until a process of this version answers. It may share the port with an older one."""
-        deadline = time.monotonic() + READY_S
+        running, deadline = self._services[name], time.monotonic() + READY_S
         while time.monotonic() < deadline:
-            child.require()
+            running.child.require()
             try:
                 with urllib.request.urlopen(f"{self.url(name)}/_health", timeout=2) as answer:
-                    if json.load(answer)["version"] == version:
+                    if json.load(answer)["pod"] == running.pod:
                         return
             except OSError:
                 pass
             time.sleep(0.2)
-        raise ProcessError(f"{name} {version} did not answer within {READY_S:g}s:\n{child.tail()}")
+        raise ProcessError(
+            f"{name} {running.version} did not answer within {READY_S:g}s:\n{running.child.tail()}"
+        )
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self._ports[service]}"
@@ -150,9 +196,16 @@ class Shop:
         )
 
     def require(self) -> None:
-        """Raise ProcessError when any process has ended by itself."""
-        for child in [*self._services.values(), *self._others, *([self._load] if self._load else [])]:
+        """Make the supervisor's round; raise ProcessError when something has ended that nobody restarts."""
+        for child in [*self._others, *self._jobs, *([self._load] if self._load else [])]:
             child.require()
+        for name, running in self._services.items():
+            if running.child.resident_bytes() > MEMORY_LIMIT_BYTES:
+                running.child.kill()
+            if not running.child.running:
+                if running.restarts >= MOST_RESTARTS:
+                    running.child.require()
+                self._services[name] = self._start_service(name, running.version, after=running)
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> None:
         """Use one of a process's testbed endpoints."""
@@ -164,27 +217,73 @@ class Shop:
         with urllib.request.urlopen(request, timeout=5) as answer:
             answer.read()
 
+    def set_flags(self, service: str, **flags: Any) -> None:
+        """Set feature flags: unannounced, and still set when the supervisor restarts the service."""
+        self._flags[service].update(flags)
+        self.post(service, "/_flags", flags)
+
+    def configure(self, service: str, title: str, **values: Any) -> None:
+        """Change a service's configuration while it runs, and announce it."""
+        self._configuration[service].update(values)
+        self._announce("config", service, self._services[service].version, title)
+        self.post(service, "/_configuration", values)
+
     def deploy(self, service: str, version: str, title: str) -> None:
         """Replace a service's process by one of another version without a gap, and announce it."""
-        old = self._services[service]
-        new = self._start_service(service, version)
-        self._announce(service, version, title)
-        self._services[service] = new
+        self._announce("deploy", service, version, title)
+        self._roll(service, version)
+
+    def replace_pod(self, service: str) -> None:
+        """Move a service to another pod of the same version without a gap, unannounced: a node is emptied."""
+        self._roll(service, self._services[service].version)
+
+    def _roll(self, service: str, version: str) -> None:
+        old = self._services[service].child
+        self._services[service] = self._start_service(service, version)
         try:
-            self._wait_until_ready(service, version, new)
+            self._wait_until_ready(service)
         finally:
             old.stop()
 
-    def restart(self, service: str, version: str) -> None:
-        """Replace a service's process by one of the same program, unannounced: the on-call's cure."""
-        self._services[service].stop()
+    def restart(self, service: str, version: str, *, announced: bool = False) -> None:
+        """Replace a service's process, flags off: the on-call's cure, or a node that is emptied."""
+        self._flags[service].clear()
+        if announced:
+            self._announce("restart", service, version, f"{service}: restart")
+        self._services[service].child.stop()
         self._services[service] = self._start_service(service, version)
-        self._wait_until_ready(service, version, self._services[service])
+        self._wait_until_ready(service)
 
-    def _announce(self, service: str, version: str, title: str) -> None:
+    def expire_cache(self, share: float = 0.7) -> int:
+        """Forget a share of the products that catalog keeps in Redis; return how many went."""
+        return self._redis.forget("product:*", share)
+
+    def start_job(self, job: str) -> None:
+        """Start a batch job beside the services; it runs until `end_jobs`."""
+        urls = {"SHOP_URL_POSTGRES": self._postgres.url(), "SHOP_URL_REDIS": self._redis.url}
+        console = self._scratch / f"{job}.console"
+        self._jobs.append(
+            start_python(
+                job,
+                "tests.testbed.jobs",
+                job,
+                console=console,
+                environment=urls,
+                niceness=self._niceness,
+            )
+        )
+
+    def end_jobs(self) -> None:
+        """End all batch jobs."""
+        while self._jobs:
+            self._jobs.pop().stop()
+
+    def _announce(self, kind: str, service: str, version: str, title: str) -> None:
+        if "changes" in left_out(os.environ.get(WITHOUT, "")):
+            return
         change = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "change": "deploy",
+            "change": kind,
             "title": title,
             "service.name": service,
             "service.version": version,
@@ -204,7 +303,8 @@ class Shop:
             answers = json.loads(last) if last.startswith("{") else {}
         for name in reversed(VERSIONS):
             if name in self._services:
-                self._services[name].stop()
+                self._services[name].child.stop()
+        self.end_jobs()
         for child in self._others:
             child.stop()
         self._redis.stop()

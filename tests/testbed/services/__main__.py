@@ -1,12 +1,14 @@
 """`python -m tests.testbed.services NAME`: run one service of the shop in the foreground until SIGTERM.
 
-Everything it needs comes from the environment: SHOP_PORT, SHOP_KAFKA, SHOP_POD, SHOP_VERSION, SHOP_TRACES
-(share of traces kept) and SHOP_URL_<NEIGHBOUR>.
+Everything it needs comes from the environment: SHOP_PORT, SHOP_KAFKA, SHOP_POD, SHOP_RESTARTS (how often the
+pod's process was restarted), SHOP_VERSION, SHOP_TRACES (share of traces kept), SHOP_VOLUME, SHOP_FLAGS and
+SHOP_CONFIGURATION (JSON objects) and SHOP_URL_<NEIGHBOUR>.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import sys
@@ -25,18 +27,22 @@ def main(service: str) -> None:
     telemetry = start_telemetry(resource, os.environ["SHOP_KAFKA"], share=float(os.environ["SHOP_TRACES"]))
     log_through(telemetry)
     meter = telemetry.meters.get_meter("shop")
-    watch_process(meter)
+    watch_process(meter, restarts=int(os.environ["SHOP_RESTARTS"]))
     running = Running(
         service=service,
+        pod=os.environ["SHOP_POD"],
         version=tuple(int(part) for part in version.split(".")),
         tracer=telemetry.tracer(),
         meter=meter,
         urls={k.removeprefix(URL).lower(): v for k, v in os.environ.items() if k.startswith(URL)},
+        volume=os.environ.get("SHOP_VOLUME", ""),
+        flags=json.loads(os.environ.get("SHOP_FLAGS", "{}")),
+        configuration=json.loads(os.environ.get("SHOP_CONFIGURATION", "{}")),
     )
     app = importlib.import_module(f"tests.testbed.services.{service}").build(running)
     running.log.info("starting %s %s", service, version)
     try:
-        serve(app, int(os.environ["SHOP_PORT"]))
+        serve(app, int(os.environ["SHOP_PORT"]), running)
     finally:
         running.log.info("%s %s stopped", service, version)
         telemetry.close()

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
+from tests.testbed.services.cart_prices import PriceWatch
 from tests.testbed.services.peers import Peer, json_or_none
 from tests.testbed.services.stores import Cache
 from tests.testbed.services.web import Running, build_app
@@ -28,7 +29,14 @@ def build(running: Running) -> FastAPI:
     app = build_app(running)
     log = running.log
     cache = Cache(running.urls["redis"], tracer=running.tracer)
-    catalog = Peer("catalog", running.urls["catalog"], caller=running.service, tracer=running.tracer)
+    catalog = Peer(
+        "catalog",
+        running.urls["catalog"],
+        caller=running.service,
+        tracer=running.tracer,
+        meter=running.meter,
+    )
+    PriceWatch(running.flags).start()
 
     def load(customer: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in cache.command("HVALS", f"cart:{customer}")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException
 
+from tests.testbed.services.catalog_similar import SimilarProducts
 from tests.testbed.services.stores import Cache, Database
 from tests.testbed.services.web import Running, build_app
 
@@ -21,6 +22,7 @@ def build(running: Running) -> FastAPI:
         running.urls["postgres"], service=running.service, tracer=running.tracer, meter=running.meter
     )
     cache = Cache(running.urls["redis"], tracer=running.tracer)
+    SimilarProducts(database, running.flags).start()
     lookups = running.meter.create_counter("catalog.cache.lookups", unit="{lookup}")
 
     @app.get("/products")

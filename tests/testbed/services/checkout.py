@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
+from tests.testbed.services.journal import Journal, JournalError, watch_volume
 from tests.testbed.services.peers import Peer, PeerError, json_or_none
 from tests.testbed.services.web import Running, build_app
 
@@ -21,13 +24,19 @@ class Wish(BaseModel):
 class Checkout:
     """The steps of an order and their undoing."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, journal: Journal) -> None:
         def peer(name: str, timeout_s: float) -> Peer:
             return Peer(
-                name, running.urls[name], caller=running.service, tracer=running.tracer, timeout_s=timeout_s
+                name,
+                running.urls[name],
+                caller=running.service,
+                tracer=running.tracer,
+                meter=running.meter,
+                timeout_s=lambda: float(running.configuration.get(f"{name}.timeout_s", timeout_s)),
             )
 
         self._log = running.log
+        self._journal = journal
         self._cart, self._inventory = peer("cart", 2), peer("inventory", 4)
         self._payments, self._orders = peer("payments", 5), peer("orders", 4)
         self._finished = running.meter.create_counter("checkout.orders", unit="{order}")
@@ -36,11 +45,13 @@ class Checkout:
         """Place the order. Raises HTTPException 4xx for what the customer can mend, else PeerError."""
         basket = json_or_none(self._cart.get(f"/carts/{customer}"))
         if not basket["lines"]:
+            self._log.warning("checkout of %s refused: the cart is empty", customer)
             raise HTTPException(400, "the cart is empty")
         reference = f"o-{secrets.token_hex(5)}"
         self._log.info(
             "checkout %s of %s: %d lines, %s EUR", reference, customer, len(basket["lines"]), basket["total"]
         )
+        self._note(reference, "begun", basket)
         self._reserve(reference, basket)
         charge = self._charge(reference, customer, basket)
         self._book(reference, customer, basket, charge)
@@ -50,6 +61,14 @@ class Checkout:
             "order %s placed for %s, confirmation to %s@example.com", reference, customer, customer
         )
         return {"order": reference, "total": basket["total"]}
+
+    def _note(self, reference: str, state: str, basket: dict[str, Any]) -> None:
+        """Write the journal before anything is done: an order that cannot be noted is not begun."""
+        try:
+            self._journal.append(json.dumps({"reference": reference, "state": state, **basket}))
+        except JournalError:
+            self._fail(reference, "the journal cannot be written")
+            raise
 
     def _reserve(self, reference: str, basket: dict[str, Any]) -> None:
         try:
@@ -103,7 +122,12 @@ class Checkout:
 def build(running: Running) -> FastAPI:
     """Return the checkout service."""
     app = build_app(running)
-    checkout = Checkout(running)
+    folder = Path(running.volume)
+    journal = Journal(folder, log=running.log, flags=running.flags)
+    journal.start()
+    if folder.is_mount():
+        watch_volume(running.meter, folder)
+    checkout = Checkout(running, journal)
 
     @app.post("/checkout", status_code=201)
     def order(wish: Wish) -> Any:

@@ -1,6 +1,6 @@
 """inventory: how many of each product there are, and reservations, in PostgreSQL.
 
-The stock audit (switch `stock_audit`, off in production) takes a connection of its own and has a bug: an
+The stock audit (flag `stock_audit`, off in production) takes a connection of its own and has a bug: an
 audit that finds nothing wrong keeps its connection. That is how the pool leaks.
 """
 
@@ -85,7 +85,7 @@ def build(running: Running) -> FastAPI:
             rows = statements.run("SELECT quantity, reserved FROM stock WHERE sku = %s", sku)
         if not rows:
             raise HTTPException(404, "no such product")
-        if running.switches.get("stock_audit"):
+        if running.flags.get("stock_audit"):
             audit.check(sku)
         return {"available": rows[0]["quantity"] > 0, "low": rows[0]["quantity"] < LOW}
 

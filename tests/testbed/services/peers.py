@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+from opentelemetry.metrics import Meter
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+Seconds = float | Callable[[], float]
 
 
 class PeerError(Exception):
@@ -22,15 +26,18 @@ class PeerError(Exception):
 class Peer:
     """A neighbour service by name. Safe to use from several threads."""
 
-    def __init__(self, name: str, url: str, *, caller: str, tracer: Tracer, timeout_s: float = 3.0) -> None:
+    def __init__(
+        self, name: str, url: str, *, caller: str, tracer: Tracer, meter: Meter, timeout_s: Seconds = 3.0
+    ) -> None:
+        """`timeout_s` may be a call, for a time-out that is configured while the service runs."""
         self.name = name
         self._tracer = tracer
-        self._timeout = timeout_s
+        self._timeout_s = timeout_s if callable(timeout_s) else lambda: timeout_s
+        self._requests = meter.create_counter("http.client.requests", unit="{request}")
         self._log = logging.getLogger(f"shop.{caller}")
         self._propagator = TraceContextTextMapPropagator()
         self._client = httpx.Client(
             base_url=url,
-            timeout=httpx.Timeout(timeout_s, connect=1.0),
             limits=httpx.Limits(max_connections=40, keepalive_expiry=30),
             headers={"user-agent": caller},
         )
@@ -71,20 +78,27 @@ class Peer:
             record_exception=False,
         ) as span:
             headers: dict[str, str] = {}
+            timeout = httpx.Timeout(self._timeout_s(), connect=1.0)
             self._propagator.inject(headers)
             try:
-                answer = self._client.request(method, path, headers=headers, **arguments)
+                answer = self._client.request(method, path, headers=headers, timeout=timeout, **arguments)
             except httpx.TimeoutException as error:
+                self._count("timeout")
                 span.set_status(Status(StatusCode.ERROR, "timeout"))
-                raise PeerError(self.name, f"no answer within {self._timeout:g}s", timed_out=True) from error
+                raise PeerError(self.name, f"no answer within {timeout.read:g}s", timed_out=True) from error
             except httpx.TransportError as error:
+                self._count(type(error).__name__)
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 raise PeerError(self.name, str(error)) from error
+            self._count(f"{answer.status_code // 100}xx")
             span.set_attribute("http.response.status_code", answer.status_code)
             if answer.status_code >= 500:
                 span.set_status(Status(StatusCode.ERROR))
                 raise PeerError(self.name, f"answered {answer.status_code}")
         return answer
+
+    def _count(self, outcome: str) -> None:
+        self._requests.add(1, {"peer.service": self.name, "outcome": outcome})
 
 
 def json_or_none(answer: httpx.Response) -> Any:

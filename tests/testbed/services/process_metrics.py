@@ -10,6 +10,8 @@ from pathlib import Path
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from tests.testbed.services.limits import CPU_LIMIT_PERCENT, MEMORY_LIMIT_BYTES
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -54,9 +56,20 @@ def observe(read: Callable[[], float]) -> Callable[[CallbackOptions], Iterable[O
     return callback
 
 
-def watch_process(meter: Meter) -> None:
-    """Register the process metrics."""
-    usage = ProcessUsage()
+def _always(value: float) -> Callable[[], float]:
+    return lambda: value
+
+
+def watch_process(meter: Meter, *, restarts: int = 0) -> None:
+    """Register the process metrics and, beside each resource, how much of it there is."""
+    usage, started = ProcessUsage(), round(time.time(), 3)
+    for name, value, unit in (
+        ("process.start_time", started, "s"),
+        ("process.cpu.limit", CPU_LIMIT_PERCENT, "%"),
+        ("process.memory.limit", MEMORY_LIMIT_BYTES, "By"),
+        ("k8s.container.restart.count", restarts, "{restart}"),
+    ):
+        meter.create_observable_gauge(name, [observe(_always(value))], unit=unit)
     meter.create_observable_gauge("process.cpu.percent", [observe(usage.cpu_percent)], unit="%")
     meter.create_observable_gauge("process.memory.usage", [observe(usage.resident_bytes)], unit="By")
     meter.create_observable_gauge("process.thread.count", [observe(usage.threads)], unit="{thread}")

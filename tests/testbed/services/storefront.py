@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -10,12 +12,42 @@ from pydantic import BaseModel
 from tests.testbed.services.peers import Peer, PeerError, json_or_none
 from tests.testbed.services.web import Running, build_app, customer_of
 
+LIVE = "live_availability"
+LIVE_S = 3.0
+"""How long a page waits for its live availability."""
+
 
 class NewItem(BaseModel):
     """What a customer puts into the cart."""
 
     sku: str
     quantity: int = 1
+
+
+class Availability:
+    """Asks inventory whether a product can be had; a page is shown without the answer if need be.
+
+    With the flag `live_availability` it takes no for a not yet and asks on at once: that is the retry storm.
+    """
+
+    def __init__(self, inventory: Peer, *, log: logging.Logger, flags: dict[str, Any]) -> None:
+        self._inventory = inventory
+        self._log = log
+        self._flags = flags
+
+    def of(self, sku: str) -> Any:
+        """Return inventory's answer, None without one."""
+        until = time.monotonic() + LIVE_S
+        try:
+            stock = json_or_none(self._inventory.get(f"/stock/{sku}"))
+            while stock is None and self._flags.get(LIVE) and time.monotonic() < until:
+                stock = json_or_none(self._inventory.get(f"/stock/{sku}"))
+        except PeerError as failure:
+            self._log.warning("showing %s without availability: %s", sku, failure)
+            return None
+        if stock is None:
+            self._log.info("showing %s without availability: inventory does not keep it", sku)
+        return stock
 
 
 def build(running: Running) -> FastAPI:  # noqa: C901 - one handler a page
@@ -28,11 +60,14 @@ def build(running: Running) -> FastAPI:  # noqa: C901 - one handler a page
             running.urls[name],
             caller=running.service,
             tracer=running.tracer,
+            meter=running.meter,
             timeout_s=timeout_s,
         )
 
     catalog, cart, orders = peer("catalog", 3), peer("cart", 3), peer("orders", 5)
     inventory, checkout = peer("inventory", 4), peer("checkout", 12)
+
+    availability = Availability(inventory, log=running.log, flags=running.flags)
 
     @app.get("/")
     def home() -> Any:
@@ -47,11 +82,7 @@ def build(running: Running) -> FastAPI:  # noqa: C901 - one handler a page
         found = json_or_none(catalog.get(f"/products/{sku}"))
         if found is None:
             raise HTTPException(404, "no such product")
-        try:
-            stock = json_or_none(inventory.get(f"/stock/{sku}"))
-        except PeerError as failure:
-            running.log.warning("showing %s without availability: %s", sku, failure)
-            stock = None
+        stock = availability.of(sku)
         return {"product": found, "stock": stock}
 
     @app.get("/cart")

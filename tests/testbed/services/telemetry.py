@@ -1,12 +1,14 @@
 """How a shop process speaks: OpenTelemetry's SDK, encoded as OTLP protobuf, produced to Kafka.
 
 Logs and spans leave within about a second, metrics every five. Telemetry is best effort, as in any
-application: a broker that is away costs telemetry, never a request.
+application: a broker that is away costs telemetry, never a request. SHOP_WITHOUT (`logs,traces`) names
+signals that stay away altogether, as in a shop that never got round to them.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import time
@@ -46,6 +48,8 @@ from opentelemetry.trace import Tracer
 ENVIRONMENT = "shop"
 LOGS, METRICS, TRACES, CHANGES = (f"telemetry.{name}" for name in ("logs", "metrics", "traces", "changes"))
 TOPICS = (LOGS, METRICS, TRACES, CHANGES)
+SIGNALS = ("logs", "metrics", "traces", "changes")
+WITHOUT = "SHOP_WITHOUT"
 METRIC_INTERVAL_MS = 5_000
 BATCH_MS = 1_000
 DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
@@ -214,18 +218,33 @@ class Telemetry:
         self.producer.close(timeout=5)
 
 
+def left_out(named: str) -> frozenset[str]:
+    """Return the signals of a list such as `logs,traces`. Raises ValueError with the names there are."""
+    asked = frozenset(part.strip() for part in named.split(",") if part.strip())
+    if unknown := asked - set(SIGNALS):
+        raise ValueError(f"{WITHOUT} names {sorted(unknown)}; signals are {', '.join(SIGNALS)}")
+    return asked
+
+
 def start_telemetry(resource: Resource, bootstrap: str, *, share: float = 1.0) -> Telemetry:
     """Wire the SDK to Kafka; `share` of new traces are kept, those begun elsewhere as decided there."""
+    without = left_out(os.environ.get(WITHOUT, ""))
     producer = open_producer(bootstrap)
     wire = Wire(producer, str(resource.attributes["service.name"]))
     logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    logs.add_log_record_processor(BatchLogRecordProcessor(KafkaLogs(wire), schedule_delay_millis=BATCH_MS))
-    tracers = TracerProvider(
-        resource=resource, sampler=ParentBased(TraceIdRatioBased(share)), shutdown_on_exit=False
-    )
+    if "logs" not in without:
+        logs.add_log_record_processor(
+            BatchLogRecordProcessor(KafkaLogs(wire), schedule_delay_millis=BATCH_MS)
+        )
+    sampler = ParentBased(TraceIdRatioBased(0 if "traces" in without else share))
+    tracers = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(KafkaSpans(wire), schedule_delay_millis=BATCH_MS))
-    reader = PeriodicExportingMetricReader(KafkaMetrics(wire), export_interval_millis=METRIC_INTERVAL_MS)
-    meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    readers = []
+    if "metrics" not in without:
+        readers = [
+            PeriodicExportingMetricReader(KafkaMetrics(wire), export_interval_millis=METRIC_INTERVAL_MS)
+        ]
+    meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     return Telemetry(logs=logs, meters=meters, tracers=tracers, producer=producer)
 
 

@@ -1,6 +1,7 @@
 """What all HTTP services of the shop share: server spans, request metrics, access log, error answers.
 
-A request under `/_` is the testbed's own (health, switches) and leaves no telemetry.
+A request under `/_` is the testbed's own (health, flags) or the platform's (configuration): it leaves neither
+spans nor metrics.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
+from tests.testbed.services.network import network_of
 from tests.testbed.services.peers import PeerError
 
 Message = MutableMapping[str, Any]
@@ -40,7 +42,13 @@ class Running:
     tracer: Tracer
     meter: Meter
     urls: dict[str, str]
-    switches: dict[str, Any] = field(default_factory=dict)
+    pod: str = ""
+    volume: str = ""
+    """The folder of the service's own disk, empty without one."""
+    flags: dict[str, Any] = field(default_factory=dict)
+    """Features that are on; they change while the service runs."""
+    configuration: dict[str, Any] = field(default_factory=dict)
+    """Settings that differ from the code's own; they change while the service runs."""
 
     @property
     def log(self) -> logging.Logger:
@@ -141,12 +149,19 @@ def build_app(running: Running, *, access_log: bool = False) -> FastAPI:
 
     @app.get("/_health")
     def health() -> dict[str, str]:
-        return {"service": running.service, "version": ".".join(map(str, running.version))}
+        version = ".".join(map(str, running.version))
+        return {"service": running.service, "version": version, "pod": running.pod}
 
-    @app.post("/_switch")
-    def switch(values: dict[str, Any]) -> dict[str, Any]:
-        running.switches.update(values)
-        return running.switches
+    @app.post("/_flags")
+    def set_flags(values: dict[str, Any]) -> dict[str, Any]:
+        running.flags.update(values)
+        return running.flags
+
+    @app.post("/_configuration")
+    def configure(values: dict[str, Any]) -> dict[str, Any]:
+        running.configuration.update(values)
+        running.log.info("configuration reloaded: %s", " ".join(f"{k}={v}" for k, v in values.items()))
+        return running.configuration
 
     return app
 
@@ -159,13 +174,19 @@ def customer_of(request: Request) -> str:
     return customer
 
 
-def serve(app: FastAPI, port: int) -> None:
+def serve(app: FastAPI, port: int, running: Running) -> None:
     """Serve until SIGTERM. Two processes may share the port, so that a deploy leaves no gap."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind(("127.0.0.1", port))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=8, ws="none"
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=8,
+        ws="none",
+        http=network_of(running.flags),
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -89,11 +89,11 @@ def test_exception_becomes_500_with_its_stack_in_the_log(
 def test_testbeds_own_requests_leave_no_telemetry(
     client: TestClient, spans: InMemorySpanExporter, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Throwing a switch changes the service and writes neither span nor log line: truth must not leak."""
+    """Setting a flag changes the service and writes neither span nor log line: truth must not leak."""
     caplog.set_level(logging.INFO, logger="shop.demo")
-    client.post("/_switch", json={"stock_audit": True})
-    assert client.get("/_health").json() == {"service": "demo", "version": "1.0"}
-    assert running.switches == {"stock_audit": True}
+    client.post("/_flags", json={"stock_audit": True})
+    assert client.get("/_health").json() == {"service": "demo", "version": "1.0", "pod": ""}
+    assert running.flags == {"stock_audit": True}
     assert spans.get_finished_spans() == ()
     assert [record for record in caplog.records if record.name.startswith("shop")] == []
 
@@ -141,7 +141,7 @@ def flaky() -> Iterator[tuple[str, list[int]]]:
 
 
 def _peer(url: str, running: Running) -> Peer:
-    return Peer("stock", url, caller="demo", tracer=running.tracer, timeout_s=2)
+    return Peer("stock", url, caller="demo", tracer=running.tracer, meter=running.meter, timeout_s=2)
 
 
 def test_reads_are_tried_again_and_writes_are_not(
