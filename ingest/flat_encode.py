@@ -72,7 +72,28 @@ def _metric(event: MetricPoint) -> dict[str, Any]:
         fields["unit"] = event.unit
     if event.kind is not MetricKind.GAUGE:
         fields["kind"] = event.kind.value
-    return {**fields, "value": event.value, **_labels("labels", event.labels)}
+    return {**fields, "value": event.value, **counting_fields(event), **_labels("labels", event.labels)}
+
+
+def counting_fields(event: MetricPoint) -> dict[str, Any]:
+    """Return since when a point counts and its histogram, as far as it has them."""
+    fields: dict[str, Any] = {"start_time": rfc3339(event.start)} if event.start else {}
+    found = event.distribution
+    if found is None:
+        return fields
+    known: dict[str, Any] = {
+        name: value
+        for name, value in (("sum", found.total), ("min", found.minimum), ("max", found.maximum))
+        if value is not None
+    }
+    if found.scale is None:
+        known |= {"count": found.count, "bounds": found.bounds, "counts": found.counts}
+    else:
+        known |= {"scale": found.scale, "zero": found.zero}
+        for name, side in (("positive", found.positive), ("negative", found.negative)):
+            if side.counts:
+                known[name] = {"offset": side.offset, "counts": side.counts}
+    return {**fields, "histogram": known}
 
 
 def _span(event: SpanEvent) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.decoders.otlp_traces import KINDS
+from ingest.distribution import Distribution
 from ingest.events import Event, Labels, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
 
 _DELTA, _CUMULATIVE = 1, 2
@@ -47,18 +48,23 @@ def encode_logs(events: Iterable[LogEvent]) -> bytes:
 
 
 def encode_metrics(events: Iterable[MetricPoint]) -> bytes:
-    """Return an `ExportMetricsServiceRequest`; counters become sums, the rest gauges."""
+    """Return an `ExportMetricsServiceRequest`; counters become sums."""
     request = ExportMetricsServiceRequest()
     for resource, group in _by_resource(events).items():
         holder = request.resource_metrics.add()
         _write_resource(holder.resource, resource)
         metrics = holder.scope_metrics.add().metrics
-        known: dict[tuple[str, str, MetricKind], Any] = {}
+        known: dict[tuple[str, str, MetricKind, str], Any] = {}
         for event in group:
-            key = (event.name, event.unit, event.kind)
+            form = _form(event)
+            key = (event.name, event.unit, event.kind, form)
             if key not in known:
-                known[key] = _data(metrics.add(name=event.name, unit=event.unit), event.kind)
-            point = known[key].data_points.add(time_unix_nano=event.time, as_double=event.value)
+                known[key] = _data(metrics.add(name=event.name, unit=event.unit), event.kind, form)
+            point = known[key].data_points.add(time_unix_nano=event.time, start_time_unix_nano=event.start)
+            if event.distribution is None:
+                point.as_double = event.value
+            else:
+                _write_histogram(point, event.distribution)
             _write_labels(point.attributes, event.labels)
     return bytes(request.SerializeToString())
 
@@ -136,12 +142,34 @@ def _by_resource(events: Iterable[E]) -> dict[Resource, list[E]]:
     return groups
 
 
-def _data(metric: Any, kind: MetricKind) -> Any:
-    if kind is MetricKind.GAUGE:
-        return metric.gauge
-    metric.sum.is_monotonic = True
-    metric.sum.aggregation_temporality = _DELTA if kind is MetricKind.DELTA else _CUMULATIVE
-    return metric.sum
+def _form(event: MetricPoint) -> str:
+    if event.distribution is not None:
+        return "histogram" if event.distribution.scale is None else "exponential_histogram"
+    return "gauge" if event.kind is MetricKind.GAUGE else "sum"
+
+
+def _data(metric: Any, kind: MetricKind, form: str) -> Any:
+    data = getattr(metric, form)
+    if form == "sum":
+        data.is_monotonic = True
+    if form != "gauge":
+        data.aggregation_temporality = _DELTA if kind is MetricKind.DELTA else _CUMULATIVE
+    return data
+
+
+def _write_histogram(point: Any, found: Distribution) -> None:
+    point.count = found.count
+    for name, value in (("sum", found.total), ("min", found.minimum), ("max", found.maximum)):
+        if value is not None:
+            setattr(point, name, value)
+    if found.scale is None:
+        point.explicit_bounds.extend(found.bounds)
+        point.bucket_counts.extend(found.counts)
+        return
+    point.scale, point.zero_count = found.scale, found.zero
+    for side, buckets in ((point.positive, found.positive), (point.negative, found.negative)):
+        side.offset = buckets.offset
+        side.bucket_counts.extend(buckets.counts)
 
 
 def _write_resource(message: Any, resource: Resource) -> None:

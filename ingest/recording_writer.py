@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 import orjson
 
 from ingest.events import ChangeEvent, LogEvent, MetricPoint, Resource, SpanEvent
+from ingest.flat_encode import counting_fields
 from ingest.record import Nanos
 from ingest.times import format_time
 
@@ -139,7 +140,7 @@ def _log(event: LogEvent) -> dict[str, Any]:
 def _metric(event: MetricPoint) -> dict[str, Any]:
     item = {"time": format_time(event.time), **_resource(event.resource)}
     item |= {"name": event.name, "kind": event.kind.value, "value": event.value}
-    return _with(item, unit=event.unit, labels=dict(event.labels))
+    return _with(item, unit=event.unit, **counting_fields(event), labels=dict(event.labels))
 
 
 def _span(event: SpanEvent) -> dict[str, Any]:

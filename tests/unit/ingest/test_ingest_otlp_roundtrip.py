@@ -14,6 +14,7 @@ from msgspec import structs
 from ingest.decode import Decode
 from ingest.decoders.otlp_traces import KEPT
 from ingest.decoders.severity import from_line
+from ingest.distribution import Buckets, Distribution, fitted
 from ingest.events import (
     ChangeEvent,
     DecodeError,
@@ -68,6 +69,42 @@ logs = st.builds(
     span_id=st.none() | span_ids,
     attributes=labels(names),
 ).map(_finish)
+
+
+@st.composite
+def distributions(draw: st.DrawFn) -> Distribution:
+    """Draw a histogram of either form, in the form that decoding gives it."""
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    known = {
+        "total": draw(st.none() | finite),
+        "minimum": draw(st.none() | finite),
+        "maximum": draw(st.none() | finite),
+    }
+    counts = st.integers(0, 2**40)
+    if draw(st.booleans()):
+        bounds = tuple(sorted(draw(st.sets(finite.map(lambda x: x + 0.0), max_size=6))))
+        inside = tuple(draw(counts) for _ in range(len(bounds) + 1)) if bounds else ()
+        count = sum(inside) if inside else draw(counts)
+        return Distribution(count=count, bounds=bounds, counts=inside, **known)
+    sides = [
+        Buckets(offset=draw(st.integers(-(2**30), 2**30)), counts=tuple(draw(st.lists(counts, max_size=5))))
+        for _ in range(2)
+    ]
+    zero = draw(counts)
+    count = zero + sum(sum(side.counts) for side in sides)
+    scale = draw(st.integers(-20, 20))
+    return fitted(
+        Distribution(count=count, scale=scale, zero=zero, positive=sides[0], negative=sides[1], **known)
+    )
+
+
+def _counting(point: MetricPoint) -> MetricPoint:
+    if point.distribution is not None:
+        kind = MetricKind.CUMULATIVE if point.kind is MetricKind.GAUGE else point.kind
+        return structs.replace(point, kind=kind, value=float(point.distribution.count))
+    return structs.replace(point, start=0) if point.kind is MetricKind.GAUGE else point
+
+
 metrics = st.builds(
     MetricPoint,
     origin=st.just(ORIGIN),
@@ -78,7 +115,9 @@ metrics = st.builds(
     unit=st.text("sBy%1/", max_size=4),
     kind=st.sampled_from(MetricKind),
     labels=labels(names),
-)
+    start=st.sampled_from([0, 946_684_800 * SECOND]),
+    distribution=st.none() | distributions(),
+).map(_counting)
 
 
 @st.composite
