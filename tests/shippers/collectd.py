@@ -16,7 +16,7 @@ TOPICS = {"collectd-json": "false", "collectd-json-rates": "true"}
 """Fixture and topic → collectd's StoreRates: counters as they stand, or what they grew by each second."""
 _NOTES = {
     "collectd-json": "Counters (derive) as they stand.",
-    "collectd-json-rates": "The default, whatever the manual says: derive is still written as the type, but the "
+    "collectd-json-rates": "The default, whatever the manual says. The type is still `derive`, but the "
     "values are what the counter grew by each second, null in the first round.",
 }
 

@@ -79,8 +79,8 @@ def save(fixture: Fixture, home: Path) -> Path:
         records.append(
             {
                 "file": file,
-                "key": one.key.decode() if one.key is not None else None,
-                "headers": [[name, value.decode()] for name, value in one.headers],
+                "key": one.key.decode("latin-1") if one.key is not None else None,
+                "headers": [[name, value.decode("latin-1")] for name, value in one.headers],
                 "received": one.received,
             }
         )
@@ -107,8 +107,8 @@ def load(folder: Path) -> Fixture:
         Sent(
             value=(folder / one["file"]).read_bytes(),
             received=one["received"],
-            key=None if one["key"] is None else one["key"].encode(),
-            headers=tuple((name, value.encode()) for name, value in one["headers"]),
+            key=None if one["key"] is None else one["key"].encode("latin-1"),
+            headers=tuple((name, value.encode("latin-1")) for name, value in one["headers"]),
         )
         for one in told["records"]
     )
