@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.shippers import alertmanager, collectd, otel_collector, otel_sdk, rsyslog
+from tests.shippers import alertmanager, collectd, otel_collector, otel_sdk, rsyslog, telegraf
 from tests.shippers.fixture import HOME, Fixture, all_fixtures, save, write_expected
 from tests.shippers.programs import ShipperError
 from tests.support.broker import Broker, ExistingBroker, shared_broker
@@ -23,6 +23,7 @@ MAKERS: dict[str, Maker] = {
     "otel-sdk": otel_sdk.fixtures,
     "collectd": collectd.fixtures,
     "otel-collector": otel_collector.fixtures,
+    "telegraf": telegraf.fixtures,
 }
 
 
