@@ -1,6 +1,7 @@
 """A look at a recording: per service and minute, how much there is and how bad it was.
 
-Cells are `log lines/errors` and `spans p95 ms`; the minute of the onset is marked. For eyes, not for scores.
+Cells are `log lines/errors` and `spans p95 ms`; the minute of the onset is marked. Below stands what was done
+to the shop, harmless or not. For eyes, not for scores.
 """
 
 from __future__ import annotations
@@ -62,4 +63,7 @@ def _render(
             speed = f"{len(taken)} {_p95(taken):.0f}ms" if taken else "-"
             cells.append(f"{f'{count}/{bad} {speed}':>18}")
         rows.append(f"{service:12}{''.join(cells)}  {points[service]} points")
+    for mark in known.get("marks", []):
+        minute = (datetime.fromisoformat(mark["time"]) - zero).total_seconds() / 60
+        rows.append(f"{minute:12.1f}  {mark['what']} {mark.get('title', '')}".rstrip())
     return rows
