@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,9 +30,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ingest.decoders.times import zone_named
+
 Format = Literal[
-    "auto", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces", "otlp_json", "json", "docker", "text"
-]
+    "auto", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces", "otlp_json",
+    "json", "ecs", "fluent_bit", "vector", "docker", "syslog", "syslog_json", "text",
+    "cloudevents",
+]  # fmt: skip
 
 
 PREFIX = "FAULTLINE_"
@@ -54,6 +66,16 @@ class TopicSettings(_Section):
     environment: str = "default"
     service: str = "unknown"
     time_field: str | None = None
+    """The field that holds a JSON log's time, where it is none of the usual ones."""
+    time_zone: str | None = None
+    """Where clocks stand that name no zone, such as Europe/Berlin or +01:00; UTC when not set."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, name: str | None) -> str | None:
+        if name is not None:
+            zone_named(name)
+        return name
 
 
 class KafkaSettings(_Section):
@@ -66,7 +88,7 @@ class KafkaSettings(_Section):
         TopicSettings(name="telemetry.logs"),
         TopicSettings(name="telemetry.metrics"),
         TopicSettings(name="telemetry.traces"),
-        TopicSettings(name="telemetry.changes", format="json"),
+        TopicSettings(name="telemetry.changes"),
     )
     incidents_topic: str = "faultline.incidents"
     dead_letter_topic: str = "faultline.dead-letter"

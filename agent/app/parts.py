@@ -49,7 +49,7 @@ from agent.settings import IncidentSettings, Settings
 from agent.store.sql import SqlStore
 from agent.topology import Topology
 from detectors.suite import Suite
-from ingest.decode import Decode
+from ingest.decode import Choice, Decode
 from ingest.events import TopicDefaults
 from ingest.minutes import Minutes
 from ingest.record import SECOND
@@ -106,6 +106,7 @@ def topics(settings: Settings) -> dict[str, TopicDefaults]:
             environment=topic.environment,
             service=topic.service,
             time_field=topic.time_field,
+            time_zone=topic.time_zone,
         )
         for topic in settings.kafka.topics
     }
@@ -116,9 +117,21 @@ def topics(settings: Settings) -> dict[str, TopicDefaults]:
     }
 
 
+def tell_choice(choice: Choice) -> None:
+    """Say once for each topic and format what `auto` took its records for, and why."""
+    log.info(
+        "decode.recognised",
+        topic=choice.topic,
+        format=choice.format,
+        why=choice.why,
+        first=str(choice.first),
+        hint=f"to fix it, set the topic's format to {choice.format}",
+    )
+
+
 def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     """Return a maker of fresh pipelines; each has its own state."""
-    decode = Decode(topics(settings))
+    decode = Decode(topics(settings), tell_choice)
 
     def build() -> Pipeline:
         return Pipeline(

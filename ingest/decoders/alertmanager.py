@@ -22,7 +22,16 @@ _NEVER = "0001-"
 
 def decode(value: bytes, batch: Batch) -> None:
     """Read the webhook's body; an alert that cannot be read is refused alone."""
-    body = parse_json(value)
+    read_webhook(parse_json(value), batch)
+
+
+def is_webhook(item: dict[str, Any]) -> bool:
+    """Tell by its field names whether an object is Alertmanager's webhook."""
+    return {"alerts", "groupKey", "version"} <= item.keys()
+
+
+def read_webhook(body: Any, batch: Batch) -> None:
+    """Add the alerts of a parsed body; `DecodeError` when it is no webhook of version 4."""
     if not isinstance(body, dict) or not isinstance(body.get("alerts"), list):
         raise DecodeError(RejectReason.MALFORMED, "no Alertmanager webhook: the field `alerts` is missing")
     if body.get("version") != VERSION:

@@ -6,7 +6,7 @@ item never takes its batch along. What a limit shortens is counted by reason, ne
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from ingest.events import Decoded, DecodeError, Event, Labels, Reject, RejectReason, Resource, TopicDefaults
@@ -28,16 +28,17 @@ AHEAD: Nanos = 3600 * SECOND
 class Batch:
     """Collects what one record holds; `now` bounds which times are believed."""
 
-    __slots__ = ("cuts", "defaults", "events", "latest", "origin", "received", "rejects")
+    __slots__ = ("cuts", "defaults", "events", "headers", "latest", "origin", "received", "rejects")
 
     def __init__(self, record: Record, now: Nanos, defaults: TopicDefaults) -> None:
         self.origin: Origin = record.origin
         self.received: Nanos = record.received
+        self.headers = record.headers
         self.defaults = defaults
         self.latest: Nanos = now + AHEAD
         self.events: list[Event] = []
         self.rejects: list[Reject] = []
-        self.cuts: Counter[str] = Counter()
+        self.cuts: defaultdict[str, int] = defaultdict(int)
 
     def valid_time(self, time: Nanos) -> Nanos:
         """Return `time` unchanged; `DecodeError` when it is before 2000 or over 1 h ahead."""

@@ -62,12 +62,12 @@ class Fields:
         value = self.take(names)
         return None if value is None else scalar_text(value)
 
-    def take_time(self, names: Iterable[str]) -> Nanos | None:
+    def take_time(self, names: Iterable[str], zone: str | None = None) -> Nanos | None:
         """Return the first present time; `DecodeError` when it is there and none of its forms is known."""
         value = self.take(names)
         if value is None:
             return None
-        time = parse_time(value)
+        time = parse_time(value, zone)
         if time is None:
             raise DecodeError(
                 RejectReason.TIME_INVALID, "the time's form is not known; send RFC 3339 or an epoch"

@@ -7,16 +7,17 @@ taken or refused by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ingest.decoders import flat_fields as names
 from ingest.decoders import severity
 from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, known_id, read_fields, scalar_text
+from ingest.decoders.flat_histograms import read_histogram
 from ingest.decoders.flat_spans import is_span, read_span
 from ingest.decoders.json_text import parse_json
-from ingest.decoders.log_fields import sequence_key, with_exception
+from ingest.decoders.log_fields import sequence_key, with_error
 from ingest.events import ChangeEvent, DecodeError, Event, LogEvent, MetricKind, MetricPoint, RejectReason
 from ingest.record import Nanos
 
@@ -38,9 +39,14 @@ _TITLE = ("title", "summary", "message", "description")
 
 def decode(value: bytes, batch: Batch) -> None:
     """Read every object that the bytes hold."""
+    read_each(value, read_object, batch)
+
+
+def read_each(value: bytes, read: Callable[[Any, Batch], Event], batch: Batch) -> None:
+    """Add what `read` makes of every object that the bytes hold; one that it refuses is refused alone."""
     for item in documents(value, batch):
         try:
-            batch.events.append(read_object(item, batch))
+            batch.events.append(read(item, batch))
         except DecodeError as error:
             batch.rejects.append(error.reject)
 
@@ -75,14 +81,17 @@ def read_object(item: Any, batch: Batch) -> Event:
     if not isinstance(item, dict):
         raise DecodeError(RejectReason.MALFORMED, "an item is not a JSON object")
     fields = read_fields(item)
-    top = fields.top
+    other = other_reader(fields.top)
+    return _log(fields, item, batch) if other is None else other(fields, batch)
+
+
+def other_reader(top: dict[str, Any]) -> Callable[[Fields, Batch], Event] | None:
+    """Return what reads the fields where they make a change, a span or a metric, None for a log."""
     if _is_change(top):
-        return _change(fields, batch)
+        return _change
     if is_span(top):
-        return read_span(fields, batch)
-    if _is_metric(top):
-        return _metric(fields, batch)
-    return _log(fields, item, batch)
+        return read_span
+    return _metric if _is_metric(top) else None
 
 
 def _is_change(top: dict[str, Any]) -> bool:
@@ -116,7 +125,7 @@ def _number(value: Any) -> float | None:
 
 def _time(fields: Fields, batch: Batch) -> Nanos:
     configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
-    time = fields.take_time((*configured, *names.TIME))
+    time = fields.take_time((*configured, *names.TIME), batch.defaults.time_zone)
     return batch.stamped(batch.received) if time is None else batch.valid_time(time)
 
 
@@ -145,6 +154,8 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
     if kind is not None:
         fields.take(_METRIC_KIND)
     unit = fields.take_text(("unit",)) or ""
+    start = fields.take_time(("start_time",)) or 0
+    distribution = read_histogram(fields)
     resource = fields.take_resource(batch)
     # Numbers beside the value are other measurements, not labels: they would make a series of every sample.
     labels = [
@@ -161,17 +172,15 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
         unit=batch.name(unit),
         kind=kind or MetricKind.GAUGE,
         labels=batch.labels(labels),
+        start=start if start <= time else 0,
+        distribution=distribution,
     )
 
 
 def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
     time = _time(fields, batch)
-    level = fields.take(names.NUMBER)
-    number = level if isinstance(level, int) and 1 <= level <= 24 else 0
-    shown = fields.take(names.LEVEL)
-    body = _body(fields, item, shown is not None)
-    if number == 0:
-        number = _severity(shown) or severity.from_line(body)
+    number, stated = _level(fields)
+    body = _body(fields, item, stated)
     trace_id = known_id(fields.take_text(names.TRACE_ID))
     span_id = known_id(fields.take_text(names.SPAN_ID))
     resource = fields.take_resource(batch)
@@ -180,8 +189,8 @@ def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
         origin=batch.origin,
         resource=resource,
         time=time,
-        body=batch.text(with_exception(body.rstrip("\r\n"), attributes)),
-        severity_number=number,
+        body=batch.text(with_error(body.rstrip("\r\n"), attributes)),
+        severity_number=number or severity.from_line(body),
         trace_id=trace_id,
         span_id=span_id,
         sequence_key=trace_id or sequence_key(attributes, resource.instance),
@@ -206,7 +215,17 @@ def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
     return scalar_text(value)
 
 
-def _severity(level: Any) -> int:
-    if isinstance(level, str):
-        return severity.from_name(level)
-    return severity.from_number(level) if isinstance(level, int | float) else 0
+def level_of(fields: Fields) -> int:
+    """Return the severity number that the fields state, 0 when they state none."""
+    return _level(fields)[0]
+
+
+def _level(fields: Fields) -> tuple[int, bool]:
+    """Return (severity number, whether any field states a level)."""
+    number = fields.take(names.NUMBER)
+    shown = fields.take(names.LEVEL)
+    if isinstance(number, int) and 1 <= number <= 24:
+        return number, shown is not None
+    if isinstance(shown, str):
+        return severity.from_name(shown), True
+    return severity.from_number(shown) if isinstance(shown, int | float) else 0, shown is not None

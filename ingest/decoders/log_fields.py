@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 _SESSION = ("session.id", "session_id", "sessionId")
 _THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
+_STACKS = (
+    "error.stack_trace", "exception.stacktrace", "exception.stack_trace", "stack_trace", "stacktrace",
+    "error.stack", "err.stack", "exc_info",
+)  # fmt: skip
 _LONGEST = 256
 """Characters of a key; it only has to be the same for lines that belong together."""
 
@@ -30,3 +34,19 @@ def with_exception(body: str, attributes: Mapping[str, str]) -> str:
     if told in body:
         return body
     return f"{body}\n{told}" if body else told
+
+
+def with_error(body: str, attributes: dict[str, str]) -> str:
+    """Return the body with the stack trace, else the error, that shippers and loggers keep in fields.
+
+    A trace that is told moves from `attributes` to the body, where it is not cut to a label's length.
+    """
+    stack = next((attributes.pop(name) for name in _STACKS if attributes.get(name)), "").strip("\n")
+    if stack:
+        return body if stack in body else f"{body}\n{stack}".lstrip("\n")
+    told = attributes.get("error.message", "")
+    if told and told not in body:
+        name = attributes.get("error.type", "")
+        told = f"{name}: {told}" if name else told
+        body = f"{body}\n{told}".lstrip("\n")
+    return with_exception(body, attributes)

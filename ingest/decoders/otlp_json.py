@@ -36,10 +36,15 @@ ROOTS = (
 )
 
 
+def is_request(item: dict[str, Any]) -> bool:
+    """Tell by its field names whether an object is an OTLP request."""
+    return any(name in item for names in ROOTS for name in names)
+
+
 def decode(value: bytes, batch: Batch) -> None:
     """Read one request, or one a line, of logs, metrics or traces."""
     for document in documents(value, batch):
-        if isinstance(document, dict) and any(name in document for names in ROOTS for name in names):
+        if isinstance(document, dict) and is_request(document):
             read_document(document, batch)
         else:
             batch.rejects.append(

@@ -29,15 +29,8 @@ def decode(value: bytes, batch: Batch) -> None:
 
 def read_text(text: str, batch: Batch, stated: Nanos | None = None) -> LogEvent:
     """Return the line as an event, at the `stated` time, else at the line's own, else at the broker's."""
-    time = stated
-    leading = leading_time(text[:64].lstrip("["))
-    if leading is not None:
-        found, end, zoned = leading
-        if time is None and OLDEST <= found <= batch.latest and (zoned or not _local(found, batch.received)):
-            time = found
-        container = _CRI.match(text, end + 1)
-        if container is not None:
-            text = text[container.end() :]
+    text, own = own_time(text, batch)
+    time = own if stated is None else stated
     body = batch.text(text)
     return LogEvent(
         origin=batch.origin,
@@ -48,7 +41,20 @@ def read_text(text: str, batch: Batch, stated: Nanos | None = None) -> LogEvent:
     )
 
 
-def _local(time: Nanos, received: Nanos) -> bool:
+def own_time(text: str, batch: Batch) -> tuple[str, Nanos | None]:
+    """Return the line without a container runtime's prefix, and the time that begins it if it is certain."""
+    leading = leading_time(text[:64].lstrip("["), batch.defaults.time_zone)
+    if leading is None:
+        return text, None
+    found, end, zoned = leading
+    certain = zoned or batch.defaults.time_zone is not None or not local_clock(found, batch.received)
+    container = _CRI.match(text, end + 1)
+    if container is not None:
+        text = text[container.end() :]
+    return text, found if certain and OLDEST <= found <= batch.latest else None
+
+
+def local_clock(time: Nanos, received: Nanos) -> bool:
     """Whether a time without a zone is off by what time zones are off, and so shows a local clock."""
     apart = abs(time - received)
     past = apart % _QUARTER

@@ -1,14 +1,16 @@
 """Used by the JSON and text decoders: the ways people write a time, as `Nanos`. Pure.
 
-A text without a zone is read as UTC. Nothing is rounded that fits in nanoseconds.
+A text without a zone is read in the topic's `time_zone`, UTC where none is set. Nothing is rounded that fits
+in nanoseconds.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
+from zoneinfo import ZoneInfo
 
 from ingest.record import SECOND, Nanos
 
@@ -17,15 +19,27 @@ _ISO = re.compile(
     r"(?:[.,](\d{1,18}))?\s?(Z|z|UTC|[+-]\d\d:?(?:\d\d)?)?"
 )
 _CLF = re.compile(r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}")
+_OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
 _NUMBER = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?")
 _UNITS = ((10**11, SECOND), (10**14, 1_000_000), (10**17, 1_000))
 """Epoch numbers below the first are seconds, below the second milliseconds, then microseconds."""
 
 
-def parse_time(value: object) -> Nanos | None:
+def zone_named(name: str) -> tzinfo:
+    """Return the zone of an IANA name (`Europe/Berlin`) or offset (`+01:00`); ValueError when it is none."""
+    offset = _OFFSET.fullmatch(name)
+    if offset is not None:
+        return timezone(timedelta(minutes=int(offset[1] + "1") * (int(offset[2]) * 60 + int(offset[3]))))
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (KeyError, OSError) as error:
+        raise ValueError(f"no time zone {name!r}: write a name such as Europe/Berlin, or +01:00") from error
+
+
+def parse_time(value: object, zone: str | None = None) -> Nanos | None:
     """Return a time given as RFC 3339 or a near relative, or as an epoch number; None when it is neither."""
     if isinstance(value, str):
-        return parse_text(value)
+        return parse_text(value, zone)
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -37,12 +51,12 @@ def parse_time(value: object) -> Nanos | None:
     return None
 
 
-def parse_text(text: str) -> Nanos | None:
+def parse_text(text: str, zone: str | None = None) -> Nanos | None:
     """Return the time that all of `text` spells, None when it spells none."""
     text = text.strip()
     match = _ISO.fullmatch(text)
     if match is not None:
-        return _from_iso(match)
+        return _from_iso(match, zone)
     number = _NUMBER.fullmatch(text)
     if number is not None:
         whole = int(number[1])
@@ -52,12 +66,12 @@ def parse_text(text: str) -> Nanos | None:
     return _from_words(text)
 
 
-def leading_time(text: str) -> tuple[Nanos, int, bool] | None:
+def leading_time(text: str, zone: str | None = None) -> tuple[Nanos, int, bool] | None:
     """Return (time, end of its text, whether a zone was given) of an ISO time at the start of `text`."""
     match = _ISO.match(text)
     if match is None:
         return None
-    time = _from_iso(match)
+    time = _from_iso(match, zone)
     return None if time is None else (time, match.end(), match[8] is not None)
 
 
@@ -66,16 +80,17 @@ def _unit(value: float) -> int:
     return next((unit for below, unit in _UNITS if size < below), 1)
 
 
-def _from_iso(match: re.Match[str]) -> Nanos | None:
+def _from_iso(match: re.Match[str], local: str | None) -> Nanos | None:
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     leap = second == "60"
+    at = UTC if zone is not None or local is None else zone_named(local)
     try:
         moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=UTC
+            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=at
         )
-    except ValueError:
+        seconds = int(moment.timestamp()) + leap
+    except (ValueError, OverflowError):  # year 1 may lie before what a zone can count
         return None
-    seconds = int(moment.timestamp()) + leap
     if zone is not None and zone[0] in "+-":
         digits = zone[1:].replace(":", "").ljust(4, "0")
         offset = int(digits[:2]) * 3600 + int(digits[2:]) * 60
