@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "Read telemetry from Kafka, find incidents, analyse and deliver them.",
     "replay": "Play a recording through the embedded service, or into Kafka as raw OTLP.",
     "record": "Write what passes on Kafka topics into a recording.",
+    "inspect": "Plot what happened in a recording, as one HTML file.",
     "eval": "Measure accuracy on labelled data.",
     "bench": "Measure speed as ratios to raw components.",
     "models": "Pull, list and verify model weights.",
