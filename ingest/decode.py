@@ -48,15 +48,20 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 class Decode:
     """Decodes by topic: `topics` maps exact names, then regular expressions (`^…`) in order, to defaults.
 
-    `on_choice` is told once of each format that `auto` meets in a topic. Raises ValueError on a time zone
+    `on_choice` is told once of each format that `auto` meets in a topic; `make_batch` lets `faultline decode`
+    watch what decoders ask of their batch. Raises ValueError on a time zone
     that does not exist.
     """
 
     def __init__(
-        self, topics: Mapping[str, TopicDefaults], on_choice: Callable[[Choice], None] | None = None
+        self,
+        topics: Mapping[str, TopicDefaults],
+        on_choice: Callable[[Choice], None] | None = None,
+        make_batch: Callable[[Record, Nanos, TopicDefaults], Batch] = Batch,
     ) -> None:
         self._topics = dict(topics)
         self._on_choice = on_choice
+        self._make_batch = make_batch
         self._choices: dict[tuple[str, str], Choice] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._known: dict[str, TopicDefaults] = {}
@@ -104,7 +109,7 @@ class Decode:
             known = ", ".join(self._decoders)
             detail = f"the topic's format {defaults.format!r} is not one of {known}; change its setting"
             raise DecodeError(RejectReason.UNKNOWN_FORMAT, detail)
-        batch = Batch(record, now, defaults)
+        batch = self._make_batch(record, now, defaults)
         seen = decoder(record.value, batch)
         decoded = batch.decoded()
         if isinstance(seen, Seen):

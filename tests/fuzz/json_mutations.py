@@ -1,0 +1,160 @@
+"""Mutations of JSON that stay JSON (mostly): values, keys, types and depth change, the syntax holds."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from tests.fuzz.bytes_mutations import LARGEST
+
+_NUMBERS: tuple[Any, ...] = (
+    0, -1, 1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**40, 10**400, 0.1, -0.0, 1e308,
+    5e-324,
+    1e19, 1.7e18, 1_790_000_000, 1_790_000_000_000, 1_790_000_000_000_000_000, float("nan"), float("inf"),
+    float("-inf"),
+)  # fmt: skip
+_TEXTS: tuple[Any, ...] = (
+    "", " ", "\x00", "\ud800", "\u202e", "a" * 300, "é" * 40_000, "9" * 5000, "0x1F", "1e5", "١٢٣", "²", "-",
+    "NaN", "Infinity", "true", "null", "{}", "[1]", "2026-06-01T12:00:00.000000001Z",
+    "2026-06-01T24:00:00+99:99",
+    "00000000000000000000000000000000", "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "zz",
+    "unknown_service:x",
+    "AQIDBA==", "Mon, 32 Foo 99999 25:61:61 +9999", "password=hunter2 token: eyJhbGciOiJIUzI1NiJ9.e30.x",
+)  # fmt: skip
+_OTHER: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    {"a": {"b": {"c": 1}}},
+    [1, "2", {}],
+)
+
+
+def mutate_json(value: bytes, rng: Random, others: Sequence[bytes]) -> bytes | None:
+    """Return the document (or one of its lines) with a few nodes changed; None where it is no JSON."""
+    lines = value.split(b"\n")
+    place = rng.randrange(len(lines)) if len(lines) > 1 and rng.random() < 0.7 else None
+    document = _parsed(value if place is None else lines[place])
+    if document is _NONE:
+        return None
+    try:
+        for _ in range(rng.choice((1, 1, 2, 3, 6))):
+            document = _changed(document, rng, others)
+    except RecursionError:
+        return None
+    made = _written(document, rng)
+    if place is None or made is None:
+        return made
+    lines[place] = made
+    return b"\n".join(lines)
+
+
+_NONE = object()
+_ROOM = 32 * 1024
+"""Bytes that one repetition may add; several come together."""
+
+
+def _parsed(value: bytes) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return _NONE
+
+
+def _written(document: Any, rng: Random) -> bytes | None:
+    try:
+        between = rng.choice((", ", ", ", ",", ",\n "))
+        text = json.dumps(document, ensure_ascii=rng.random() < 0.5, separators=(between, ": "))
+    except (RecursionError, ValueError):
+        return None
+    made = text.encode("utf-8", "surrogatepass")
+    return made if len(made) <= LARGEST else None
+
+
+def _nodes(document: Any) -> list[tuple[Any, Any]]:
+    """List (container, key or index) of every node, at most some thousand."""
+    found: list[tuple[Any, Any]] = []
+    waiting = [document]
+    while waiting and len(found) < 4000:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            found.extend((node, key) for key in node)
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            found.extend((node, place) for place in range(len(node)))
+            waiting.extend(node)
+    return found
+
+
+def _changed(document: Any, rng: Random, others: Sequence[bytes]) -> Any:
+    nodes = _nodes(document)
+    if not nodes or rng.random() < 0.02:
+        return rng.choice((_fresh(rng), [document, copy.deepcopy(document)], _deep(document, rng)))
+    holder, key = rng.choice(nodes)
+    what = rng.randrange(10)
+    if what < 4:
+        holder[key] = _fresh(rng)
+    elif what == 4:
+        other_holder, other_key = rng.choice(nodes)
+        holder[key] = copy.deepcopy(other_holder[other_key])  # moved, a node could come to hold itself
+    elif what == 5:
+        del holder[key]
+    elif what == 6:
+        holder[key] = _deep(holder[key], rng)
+    elif what == 7:
+        _renamed(holder, key, nodes, rng)
+    elif what == 8:
+        _repeated(holder, key, rng)
+    else:
+        other = _parsed(rng.choice(others))
+        holder[key] = _fresh(rng) if other is _NONE else other
+    return document
+
+
+def _fresh(rng: Random) -> Any:
+    return copy.deepcopy(rng.choice(rng.choice((_NUMBERS, _TEXTS, _OTHER))))
+
+
+def _deep(node: Any, rng: Random) -> Any:
+    for _ in range(rng.choice((1, 2, 9, 60, 101, 260))):
+        node = (
+            [node]
+            if rng.random() < 0.5
+            else {rng.choice(("a", "body", "kvlistValue", "values", "log")): node}
+        )
+    return node
+
+
+def _renamed(holder: Any, key: Any, nodes: list[tuple[Any, Any]], rng: Random) -> None:
+    names = [name for _, name in nodes if isinstance(name, str)]
+    name = (
+        rng.choice(names)
+        if names and rng.random() < 0.6
+        else rng.choice((*_TEXTS, "time", "value", "message"))
+    )
+    if isinstance(holder, dict):
+        holder[name] = holder.pop(key)
+    else:
+        holder[key] = {name: holder[key]}
+
+
+def _repeated(holder: Any, key: Any, rng: Random) -> None:
+    node = holder[key]
+    size = len(json.dumps(node)) + len(str(key))
+    times = min(rng.choice((2, 5, 40, 400)), _ROOM // size)
+    if times < 2:
+        return
+    if isinstance(holder, dict) and rng.random() < 0.5:
+        holder.update({f"{key}{number}": node for number in range(times)})
+    elif isinstance(node, str):
+        holder[key] = node * times
+    else:
+        holder[key] = [node] * times
