@@ -10,7 +10,7 @@ export FAULTLINE_HOME ?= $(CACHE)/faultline
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench eval up testbed recordings lock clean system
+.PHONY: help demo test check lint bench eval up testbed recordings fixtures lock clean system
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ testbed: $(STAMP) system ## Record an incident of the shop: make testbed FAULT=s
 
 recordings: $(STAMP) system ## Make all kept recordings again (hours; goes on where it was): STREAMS=3 OUT=folder
 	@$(BIN)/python -m tests.testbed suite --streams $(or $(STREAMS),3) --out $(or $(OUT),.cache/recordings/shop)
+
+fixtures: $(STAMP) system ## Run real shippers and keep what they send, in tests/fixtures/wire
+	@$(BIN)/python -m tests.shippers all
 
 lock: ## Resolve requirements.lock anew
 	@$(BIN)/python -m pip install -q pip-tools
