@@ -53,6 +53,8 @@ NEIGHBOURS = {
 READY_S = 60.0
 WITH_VOLUME = "checkout"
 """The service that has a disk of its own."""
+RESTART_AFTER_S = 8.0
+"""What a cluster takes to notice that a process has died, and backs off before it starts it again."""
 MOST_RESTARTS = 5
 """A service that dies more often than this is not the fault's doing but a mistake of ours."""
 
@@ -65,6 +67,8 @@ class Running:
     version: str
     pod: str
     restarts: int = 0
+    died: float | None = None
+    """When the supervisor saw that it was gone, by the monotonic clock."""
 
 
 class Shop:
@@ -203,9 +207,16 @@ class Shop:
             if running.child.resident_bytes() > MEMORY_LIMIT_BYTES:
                 running.child.kill()
             if not running.child.running:
-                if running.restarts >= MOST_RESTARTS:
-                    running.child.require()
-                self._services[name] = self._start_service(name, running.version, after=running)
+                self._services[name] = self._bring_back(name, running)
+
+    def _bring_back(self, name: str, running: Running) -> Running:
+        if running.restarts >= MOST_RESTARTS:
+            running.child.require()
+        now = time.monotonic()
+        running.died = running.died or now
+        if now - running.died < RESTART_AFTER_S:
+            return running
+        return self._start_service(name, running.version, after=running)
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> None:
         """Use one of a process's testbed endpoints."""
