@@ -1,6 +1,9 @@
 """From telemetry to ranked suspects with evidence, purely."""
 
-from agent.suspects import latency, logs, others, resources
+import dataclasses
+from collections.abc import Iterator
+
+from agent.suspects import latency, logs, others, paths, resources
 from agent.suspects.finding import Finding
 from agent.suspects.ranking import rank_suspects
 from agent.suspects.sides import Sides
@@ -11,6 +14,7 @@ KINDS = {
     "resources": resources.findings,
     "logs": logs.findings,
     "latency": latency.findings,
+    "paths": paths.findings,
     "failing": others.failing,
     "silence": others.silent,
     "changes": others.changed,
@@ -18,6 +22,38 @@ KINDS = {
 """Evidence kinds by name; each is a pure function of both sides."""
 
 
+ONSET_WITHIN = frozenset({"logs", "latency", "paths", "failing"})
+"""Kinds that count over the whole interval and so are weakened by an onset in its middle."""
+LATER = 0.9
+"""What a finding of the later half alone is worth: one of two looks is the better one by chance."""
+
+
 def gather_findings(sides: Sides, leave_out: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """Return the findings of every evidence kind but those left out."""
-    return tuple(found for name, kind in KINDS.items() if name not in leave_out for found in kind(sides))
+    """Return the findings of every evidence kind but those left out.
+
+    Where trouble began in the middle of the incident, its later half tells it more clearly than the whole.
+    """
+    found: list[Finding] = []
+    for name, kind in KINDS.items():
+        if name in leave_out:
+            continue
+        whole = tuple(kind(sides))
+        if sides.later is None or name not in ONSET_WITHIN:
+            found.extend(whole)
+        else:
+            found.extend(_clearer(whole, tuple(kind(sides.later))))
+    return tuple(found)
+
+
+def _clearer(whole: tuple[Finding, ...], later: tuple[Finding, ...]) -> Iterator[Finding]:
+    """Yield, for each service and part, the findings of the look that shows more."""
+    looks: dict[tuple[str, str], tuple[list[Finding], list[Finding]]] = {}
+    for place, findings in enumerate((whole, later)):
+        for finding in findings:
+            looks.setdefault((finding.service, finding.part), ([], []))[place].append(finding)
+    for both in looks.values():
+        first, second = both
+        if sum(f.value for f in second) * LATER > sum(f.value for f in first):
+            yield from (dataclasses.replace(f, value=f.value * LATER) for f in second)
+        else:
+            yield from first

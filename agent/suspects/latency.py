@@ -13,11 +13,17 @@ from dataclasses import dataclass
 
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
-from agent.suspects.sides import FlowSide, Sides
+from agent.suspects.sides import FlowSide, ServiceSide, Sides
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 from ingest.sketch import Sketch
 
 MIN_CALLS = 5
+FELT = 0.05
+"""Share of all time in requests from which extra time counts in full."""
+WHOLE = 0.9
+"""Share of an operation's time without any child from which it is taken for a mere bracket."""
+NEAR = 0.2
+"""A path is slow beside the slowest one only from this share of its extra time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +48,38 @@ class Extra:
 
 def findings(sides: Sides) -> Iterator[Finding]:
     """Yield self time and network findings."""
-    yield from _own_time(sides)
-    yield from _paths(sides, list(gaps_of(sides)))
+    budget = request_time(sides)
+    yield from _own_time(sides, budget)
+    yield from _paths(sides, list(gaps_of(sides)), budget)
 
 
-def level(sketch: Sketch) -> float | None:
-    """Return the mean of the middle: quantiles .25, .5, .75 and .9, seconds."""
-    points = [sketch.quantile(q) for q in (0.25, 0.5, 0.75, 0.9)]
+def request_time(sides: Sides) -> float:
+    """Return the seconds that all requests of the busiest service took in the incident."""
+    return max(
+        (
+            sum(
+                flow.entries * (level(flow.outer, SPREAD) or 0.0)
+                for flow in sides.incident[service].operations.values()
+            )
+            for service in sides.incident
+        ),
+        default=0.0,
+    )
+
+
+def _felt(extra: Extra, budget: float) -> float:
+    """Return 0..1: how much of what the users wait for the extra time can be."""
+    return min(1.0, math.sqrt(max(0.0, extra.total) / (FELT * budget))) if budget else 1.0
+
+
+TYPICAL = (0.25, 0.5)
+"""A delay on a path holds up every call; single slow ones are the callee's or the sampling's."""
+SPREAD = (0.25, 0.5, 0.75, 0.9)
+
+
+def level(sketch: Sketch, quantiles: tuple[float, ...]) -> float | None:
+    """Return the mean of some quantiles, seconds."""
+    points = [sketch.quantile(q) for q in quantiles]
     known = [point for point in points if point is not None]
     return sum(known) / len(known) if known else None
 
@@ -74,39 +105,55 @@ def gaps_of(sides: Sides) -> Iterator[Extra]:
 
 
 def _gap(flow: FlowSide) -> float | None:
-    outer, inner = level(flow.outer), level(flow.inner)
+    outer, inner = level(flow.outer, TYPICAL), level(flow.inner, TYPICAL)
     return None if outer is None or inner is None else max(0.0, outer - inner)
 
 
-def _paths(sides: Sides, gaps: list[Extra]) -> Iterator[Finding]:
-    ends: dict[str, list[Extra]] = {}
+def _paths(sides: Sides, gaps: list[Extra], budget: float) -> Iterator[Finding]:
+    slow = {gap for gap in gaps if gap.per_call > max(0.002, 0.5 * gap.before)}
+    slowest = max((gap.per_call for gap in slow), default=0.0)
+    slow = {gap for gap in slow if gap.per_call >= NEAR * slowest}
+    ends: dict[tuple[str, bool], list[Extra]] = {}
     for gap in gaps:
-        ends.setdefault(gap.service, []).append(gap)
+        ends.setdefault((gap.service, True), []).append(gap)
         if gap.callee is not None:
-            ends.setdefault(gap.callee, []).append(gap)
-    for service in sorted(ends):
-        touching = ends[service]
-        slower = [gap for gap in touching if gap.per_call > max(0.002, 0.5 * gap.before)]
+            ends.setdefault((gap.callee, False), []).append(gap)
+    everything = sum(gap.total for gap in slow)
+    best: dict[str, tuple[float, Extra]] = {}
+    for (service, calling), touching in sorted(ends.items()):
+        slower = [gap for gap in touching if gap in slow]
         if not slower:
             continue
-        share = sum(g.count for g in slower) / max(1, sum(g.count for g in touching))
+        around = [*touching, *ends.get((service, not calling), ())]
+        share = _share(slower, touching) * (1 + _share([g for g in around if g in slow], around)) / 2
+        covered = sum(gap.total for gap in around if gap in slow) / everything
         worst = max(slower, key=lambda gap: (gap.total, gap.operation))
-        value = _amount(worst.during, worst.before) * share
-        if value >= 0.5:
-            yield _finding(sides, service, worst, "path delay", Mechanism.NETWORK, value)
+        value = _amount(worst.during, worst.before) * share * (1 + covered) / 2 * _felt(worst, budget)
+        if value > best.get(service, (0.5, worst))[0]:
+            best[service] = (value, worst)
+    for service, (value, worst) in sorted(best.items()):
+        yield _finding(sides, service, worst, "path delay", Mechanism.NETWORK, value)
 
 
-def _own_time(sides: Sides) -> Iterator[Finding]:
+def _share(some: list[Extra], of: list[Extra]) -> float:
+    return sum(gap.count for gap in some) / max(1, sum(gap.count for gap in of))
+
+
+def _own_time(sides: Sides, budget: float) -> Iterator[Finding]:
     for service in sides.services():
         before, during = sides.both(service)
+        waited = _waited(before, during)
         best: tuple[float, Extra] | None = None
         for operation, flow in during.operations.items():
             earlier = before.operations.get(operation)
             if earlier is None or min(flow.count, earlier.count) < MIN_CALLS:
                 continue
-            own, own_before = level(flow.inner), level(earlier.inner)
+            own, own_before = level(flow.inner, SPREAD), level(earlier.inner, SPREAD)
             if own is None or own_before is None:
                 continue
+            if own >= WHOLE * (level(flow.outer, SPREAD) or 0.0):
+                # Nothing is known to go on within: it may be what awaits the calls beside it.
+                own = max(own_before, own - waited / flow.count)
             extra = Extra(
                 service=service,
                 callee=None,
@@ -115,11 +162,22 @@ def _own_time(sides: Sides) -> Iterator[Finding]:
                 during=own,
                 count=flow.count,
             )
-            value = _amount(own, own_before)
+            value = _amount(own, own_before) * _felt(extra, budget)
             if value >= 0.5 and (best is None or value > best[0]):
                 best = (value, extra)
         if best is not None:
             yield _finding(sides, service, best[1], "own time", Mechanism.UNKNOWN, best[0])
+
+
+def _waited(before: ServiceSide, during: ServiceSide) -> float:
+    """Return the extra seconds that a service's calls took, all together."""
+    total = 0.0
+    for key, flow in during.calls.items():
+        earlier = before.calls.get(key)
+        now, was = level(flow.outer, SPREAD), level(earlier.outer, SPREAD) if earlier else None
+        if now is not None and was is not None:
+            total += max(0.0, now - was) * flow.count
+    return total
 
 
 def _amount(during: float, before: float) -> float:

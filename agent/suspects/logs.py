@@ -8,17 +8,30 @@ ordinary line is a code path no longer taken.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
+from agent.suspects.ratios import entries_of, ratio_deviance
 from agent.suspects.sides import ServiceSide, Sides, TemplateSide
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
 WARN, ERROR = 13, 17
 """OpenTelemetry severity numbers."""
 PER_SERVICE = 4
+ELSEWHERE = 0.4
+"""What a complaint is worth against its writer when it is about somebody else."""
+PASSED_ON = re.compile(
+    r"\b50[0234]\b.{0,3}(?:Internal|Bad Gateway|Service Unavail|Gateway|Server Error)"
+    r"|connection (?:refused|reset)|upstream (?:connect|request)|no healthy upstream"
+    r"|deadline exceeded|code = Unavailable|(?:connect|read|request) timed? ?out",
+    re.IGNORECASE,
+)
+"""How the failure of a call reads in the caller's log."""
+BEGINNING = 10
+"""Words by which a statement is known again when its parameters split it into several templates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,74 +43,126 @@ class Turn:
     expected: float
     observed: int
     known: bool
+    deviance: float
+    """Signed root of a likelihood ratio: about normal where nothing changed, least over all explanations."""
     expected_new: float = 0.0
     """New templates that the service would show anyway (Good and Turing: as many as it showed once)."""
-
-    @property
-    def deviance(self) -> float:
-        """Signed root of the Poisson deviance: about normal where nothing changed."""
-        expected, observed = max(self.expected, 0.5), self.observed
-        part = observed * math.log(observed / expected) if observed else 0.0
-        return math.copysign(math.sqrt(2 * max(0.0, part - (observed - expected))), observed - expected)
 
 
 def findings(sides: Sides) -> Iterator[Finding]:
     """Yield the strongest template turns of each service."""
     if not sides.incident_log_windows or not sides.baseline_log_windows:
         return
+    everyone = frozenset(sides.services())
     for service in sides.services():
         before, during = sides.both(service)
         if not before.templates:
             turns = []
         else:
-            turns = turns_of(before, during, sides.incident_log_windows / sides.baseline_log_windows)
+            length = sides.incident_log_windows / sides.baseline_log_windows
+            spans = sides.incident_span_windows / max(1, sides.baseline_span_windows)
+            turns = turns_of(before, during, length, length / spans if spans else 1.0)
         scored = sorted(((weight(turn), turn) for turn in turns), key=lambda p: (-p[0], p[1].template_id))
         for place, (value, turn) in enumerate(scored[:PER_SERVICE]):
             if value >= 1.0:
+                if turn.side.severity_number >= WARN and complains(turn.side, everyone - {service}):
+                    value *= ELSEWHERE
                 yield _finding(sides, service, turn, value if place == 0 else value / 4)
 
 
-def turns_of(before: ServiceSide, during: ServiceSide, length: float) -> list[Turn]:
-    """Return all templates of a service with what was expected of them. `length` is incident to baseline."""
-    common = [t for t in before.templates if t in during.templates]
-    base = sum(before.templates[t].count for t in common)
-    now = sum(during.templates[t].count for t in common)
-    traffic = now / base if base >= 20 else length
-    once = sum(seen.count == 1 for seen in before.templates.values())
+def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: float = 1.0) -> list[Turn]:
+    """Return all templates of a service with what was expected of them.
+
+    `length` is incident to baseline in windows with logs, `coverage` the same ratio over that of spans.
+    """
+    names = beginnings(before, during)
+    was_said, is_said = statements(before, names), statements(during, names)
+    common = [t for t in was_said if t in is_said]
+    base = sum(was_said[t].count for t in common)
+    now = sum(is_said[t].count for t in common)
+    traffic = (float(base), float(now)) if base >= 20 else (1000.0, 1000.0 * length)
+    entries = entries_of(before, during, coverage)
+    once = sum(seen.count == 1 for seen in was_said.values())
     turns = []
-    for identity in sorted({*before.templates, *during.templates}):
-        earlier, later = before.templates.get(identity), during.templates.get(identity)
+    for statement in sorted({*was_said, *is_said}):
+        earlier, later = was_said.get(statement), is_said.get(statement)
         side = later or earlier
         if side is None:
             continue
+        was, now_ = earlier.count if earlier else 0, later.count if later else 0
+        noted = side.severity_number >= WARN
+        exposures = [traffic, *(pair for pair in entries if pair[0] or not noted or not now_)]
+        scored = [(ratio_deviance((was, now_), pair), pair) for pair in exposures]
+        deviance, (a0, a1) = min(scored, key=lambda item: abs(item[0]))
         turns.append(
             Turn(
-                template_id=identity,
+                template_id=side.id,
                 side=side,
-                expected=(earlier.count if earlier else 0.0) * traffic,
-                observed=later.count if later else 0,
+                expected=was * (a1 / a0) if a0 else float(now_),
+                observed=now_,
                 known=earlier is not None,
+                deviance=deviance,
                 expected_new=once * length,
             )
         )
     return turns
 
 
+def complains(side: TemplateSide, services: frozenset[str]) -> bool:
+    """Return whether the lines name another service or tell of a failed call: the trouble came from there."""
+    text = " ".join(line.text for line in side.lines)
+    if PASSED_ON.search(text):
+        return True
+    return any(
+        re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in services if len(name) > 3
+    )
+
+
+def beginnings(*sides: ServiceSide) -> dict[str, str]:
+    """Return each template's first words, as its latest form has them: templates become more general."""
+    latest = {identity: seen.template for side in sides for identity, seen in side.templates.items()}
+    return {identity: " ".join(text.split()[:BEGINNING]) for identity, text in latest.items()}
+
+
+def statements(side: ServiceSide, names: dict[str, str]) -> dict[str, TemplateSide]:
+    """Return what a service wrote by statement: templates that begin alike differ in parameters only."""
+    merged: dict[str, TemplateSide] = {}
+    for identity, seen in sorted(side.templates.items()):
+        key = names[identity]
+        known = merged.get(key)
+        if known is None:
+            merged[key] = TemplateSide(
+                template=seen.template,
+                id=identity,
+                count=seen.count,
+                windows=seen.windows,
+                severity_number=seen.severity_number,
+                first=seen.first,
+                lines=list(seen.lines),
+            )
+            continue
+        if seen.count > known.count:
+            known.template, known.id = seen.template, identity
+        known.count += seen.count
+        known.severity_number = max(known.severity_number, seen.severity_number)
+        known.first = min(known.first, seen.first)
+        known.lines.extend(seen.lines[: 3 - len(known.lines)])
+    return merged
+
+
 def weight(turn: Turn) -> float:
-    """Return 0..10 for how telling the turn is."""
-    deviance = turn.deviance
+    """Return 0..10 for how telling the turn is; errors that stop coming are no trouble."""
+    deviance = abs(turn.deviance)
     severity = turn.side.severity_number
-    if deviance <= 0:
-        return 0.0 if deviance > -3 else min(4.0, math.log2(-deviance) * 1.2)
-    if not turn.known:
-        value = min(4.0, 1 + math.log2(1 + turn.observed) / 2)
-        if severity >= WARN:
-            return value + (4.0 if severity >= ERROR else 2.0)
-        return value / (1 + turn.expected_new)
+    noted = 4.0 if severity >= ERROR else 2.0 if severity >= WARN else 0.0
+    if turn.deviance <= 0:
+        return 0.0 if deviance < 2 or noted else min(6.0, 1.5 * math.log2(deviance))
+    if not turn.known and noted:
+        return min(4.0, 1 + math.log2(1 + turn.observed) / 2) + noted
     if deviance < 3:
         return 0.0
-    value = min(4.0, math.log2(deviance))
-    return value + (2.0 if severity >= ERROR else 1.0 if severity >= WARN else 0.0)
+    value = min(6.0, 1.5 * math.log2(deviance)) + noted / 2
+    return value if turn.known else value / (1 + turn.expected_new)
 
 
 def _finding(sides: Sides, service: str, turn: Turn, value: float) -> Finding:

@@ -15,7 +15,18 @@ from agent.suspects.finding import Finding
 from detectors.anomaly import Evidence
 
 SYMPTOMS = frozenset(
-    {"log errors", "log new", "log surge", "failing", "latency", "success", "errors", "traffic"}
+    {
+        "log errors",
+        "log new",
+        "log surge",
+        "failing",
+        "latency",
+        "success",
+        "errors",
+        "traffic",
+        "path delay",
+        "work missing",
+    }
 )
 EXPLAINED = 0.7
 """Share of a caller's symptom that an equally strong symptom of its callee explains."""

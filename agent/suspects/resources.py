@@ -55,6 +55,8 @@ FAMILIES = (
     ),
     _family("traffic", r"workload|request|qps|rps|ops|throughput|load|count", Mechanism.TRAFFIC, 0.1),
 )
+SPARE = 1.0
+"""What a rise may count for beyond what the same resource's share of its capacity shows."""
 PER_FAMILY = 2
 """Evidence a family and service may show; the value is the best one's."""
 
@@ -64,6 +66,7 @@ def findings(sides: Sides) -> Iterator[Finding]:
     for service in sides.services():
         before, during = sides.both(service)
         best: dict[str, list[tuple[float, Family, SeriesKey, Shift]]] = {}
+        shares: dict[str, float] = {}
         for key, samples in during.series.items():
             family = family_of(key.name)
             if family is None or key not in before.series:
@@ -72,9 +75,14 @@ def findings(sides: Sides) -> Iterator[Finding]:
             if shift is None:
                 continue
             value = family.weight * suspicion(shift, falls=family.falls)
+            if shift.bounded:
+                shares[family.name] = max(shares.get(family.name, 0.0), value)
             if value > 0.5:
                 best.setdefault(family.name, []).append((value, family, key, shift))
-        for strongest in best.values():
+        for name, strongest in best.items():
+            if name in shares:
+                # Where the level against capacity is known, growth far below it is no shortage.
+                strongest = [(min(v, shares[name] + SPARE), f, k, s) for v, f, k, s in strongest]
             strongest.sort(key=lambda item: (-item[0], item[2]))
             for place, (value, family, key, shift) in enumerate(strongest[:PER_FAMILY]):
                 yield _finding(sides, service, family, key, shift, value if place == 0 else 0.0)

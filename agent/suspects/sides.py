@@ -15,12 +15,16 @@ from ingest.record import SECOND, Nanos
 from ingest.sketch import Sketch, merged
 from ingest.summary import Line, SeriesKey, WindowSummary
 
+LATER_WINDOWS = 6
+"""Windows that half an incident must have to be compared alone."""
+
 
 @dataclass(slots=True, kw_only=True)
 class TemplateSide:
     """One template on one side."""
 
     template: str
+    id: str = ""
     count: int = 0
     windows: int = 0
     severity_number: int = 0
@@ -34,6 +38,8 @@ class FlowSide:
 
     count: int = 0
     errors: int = 0
+    entries: int = 0
+    """Spans of the operation that another service, or nobody seen, asked for."""
     outer: Sketch = field(default_factory=Sketch)
     """Caller-side latency, or an operation's duration."""
     inner: Sketch = field(default_factory=Sketch)
@@ -76,16 +82,35 @@ class Sides:
     incident_log_windows: int
     baseline_span_windows: int
     incident_span_windows: int
+    later: Sides | None = None
+    """The same with the later half of the incident alone, where that is long enough to look at."""
 
     @classmethod
     def of(cls, *, baseline: tuple[WindowSummary, ...], incident: tuple[WindowSummary, ...]) -> Sides:
         """Aggregate the windows of both sides."""
+        normal = _aggregated(baseline)
+        starts = sorted({w.start for w in incident})
+        later = None
+        if len(starts) >= 2 * LATER_WINDOWS:
+            half = starts[len(starts) // 2]
+            later = cls._of(normal, baseline, tuple(w for w in incident if w.start >= half), None)
+        return cls._of(normal, baseline, incident, later)
+
+    @classmethod
+    def _of(
+        cls,
+        normal: dict[str, ServiceSide],
+        baseline: tuple[WindowSummary, ...],
+        incident: tuple[WindowSummary, ...],
+        later: Sides | None,
+    ) -> Sides:
         everything = (*incident, *baseline)
         return cls(
+            later=later,
             environment=everything[0].environment if everything else "default",
             start=min((w.start for w in incident), default=0),
             end=max((w.end for w in incident), default=0),
-            baseline=_aggregated(baseline),
+            baseline=normal,
             incident=_aggregated(incident),
             baseline_log_windows=_spanned(w.start for w in baseline if w.severities),
             incident_log_windows=_spanned(w.start for w in incident if w.severities),
@@ -153,7 +178,7 @@ def _add_templates(side: ServiceSide, window: WindowSummary) -> None:
     side.log_windows += bool(window.severities)
     for seen in window.templates:
         found = side.templates.setdefault(
-            seen.template_id, TemplateSide(template=seen.template, first=seen.first)
+            seen.template_id, TemplateSide(template=seen.template, id=seen.template_id, first=seen.first)
         )
         found.count += seen.count
         found.windows += 1
@@ -193,4 +218,5 @@ def _add_flows(side: ServiceSide, window: WindowSummary) -> None:
         flow.errors += operation.errors
         flow.outer = merged(flow.outer, operation.duration)
         flow.inner = merged(flow.inner, operation.self_time)
+        flow.entries += operation.entry
         side.entries += operation.entry
