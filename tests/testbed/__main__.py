@@ -75,7 +75,7 @@ WITHOUT = click.option(
     default="",
     help="Signals that the shop does not send: logs, metrics, traces, changes, separated by commas.",
 )
-TRACES = click.option("--traces", type=float, default=0.4, show_default=True, help="Share of traces kept.")
+TRACES = click.option("--traces", type=float, default=0.25, show_default=True, help="Share of traces kept.")
 NICENESS = click.option(
     "--nice",
     "niceness",
