@@ -30,7 +30,6 @@ _TAG = r"([^\s:\[\]]{1,128})(?:\[([^\]\s]{1,128})\]:?|:)"
 _HOST_AND_TAG = re.compile(r"([^\s\[]{0,254}[^\s\[:]) {1,4}" + _TAG)
 _ONLY_TAG = re.compile(_TAG)
 _HOST = re.compile(r"([^\s\[]{0,254}[^\s\[:])(?: |\Z)")
-_CISCO = re.compile(r"%[A-Z0-9_]{1,64}(?:-[A-Z0-9_]{1,64}){0,3}-([0-7])-[A-Z0-9_]{1,64}\Z")
 
 
 def parse(text: str, reference: Nanos, zone: tzinfo | None) -> tuple[Message, bool] | None:
@@ -49,16 +48,12 @@ def parse(text: str, reference: Nanos, zone: tzinfo | None) -> tuple[Message, bo
         return None if priority is None else (Message(priority=priority, text=text[at:]), True)
     time, at, zoned = stamp
     host, app, process, end = _origin(text, at)
-    cisco = _CISCO.match(app) if app is not None else None
-    if cisco is not None and app is not None and priority is None:
-        priority = 23 * 8 + int(cisco[1])
     message = Message(
         priority=priority,
         time=time,
         host=host,
-        app=None if cisco is not None else app,
+        app=app,
         process=process,
-        message_id=app if cisco is not None else None,
         text=text[end:].removeprefix(" "),
     )
     return message, zoned or zone is not None
@@ -66,8 +61,7 @@ def parse(text: str, reference: Nanos, zone: tzinfo | None) -> tuple[Message, bo
 
 def is_plausible(message: Message) -> bool:
     """Tell whether a line without priority is surely syslog's, and not an application's with a level."""
-    named = message.app or message.message_id
-    if named is None or severity.from_name(named):
+    if message.app is None or severity.from_name(message.app):
         return False
     return message.host is None or not severity.from_name(message.host)
 

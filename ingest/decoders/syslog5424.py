@@ -19,7 +19,6 @@ _ELEMENT = re.compile(r'\[([^ =\]"\n]{1,255})')
 _PARAMETER = re.compile(r' ++([^ =\]"\n]{1,255})="((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _END = re.compile(r" *+\]")
 _ESCAPE = re.compile(r'\\(["\\\]])')
-_BOM = "\ufeff"
 NIL = "-"
 
 
@@ -40,7 +39,8 @@ def parse(text: str) -> Message | None:
         process=_known(header[5]),
         message_id=_known(header[6]),
         structured=structured,
-        text=text[end:].removeprefix(" ").removeprefix(_BOM),
+        # rsyslog keeps the space that stood before a relayed message, as part of it.
+        text=text[end:].removeprefix(" ").removeprefix(" "),
     )
 
 

@@ -12,7 +12,7 @@ from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, scalar_text
 from ingest.decoders.flat_json import read_each
 from ingest.decoders.shipped import Noise, priority_severity, read_envelope, read_shipped
-from ingest.decoders.syslog_message import unescape
+from ingest.decoders.syslog_message import mnemonic, unescape
 from ingest.events import Event
 
 _TEXT = ("message", "msg", "MESSAGE", "rawmsg", "@message")
@@ -72,15 +72,22 @@ def read_object(item: Any, batch: Batch) -> Event:
     fields = line.fields
     line.text = unescape(line.text.removeprefix(" "))
     line.severity = _severity(fields) or line.severity
-    process = fields.take_text(_PROCESS)
+    process = _known(fields.take_text(_PROCESS))
     app = _known(fields.take_text(_APP))
     tag = _known(fields.take_text(_TAG))
     if tag is not None:
         name, _, number = tag.removesuffix(":").partition("[")
-        app, process = app or name, _known(process) or number.removesuffix("]")
+        app, process = app or name, process or _known(number.removesuffix("]"))
+    app, message_id, level = mnemonic(app)
+    line.severity = line.severity or level
     host = fields.take_text(_HOST)
     facility = fields.take_text(_FACILITY)
-    for name, value in (("service", app), ("host.name", host), ("process.pid", _known(process))):
+    for name, value in (
+        ("service", app),
+        ("host.name", host),
+        ("process.pid", process),
+        ("syslog.msgid", message_id),
+    ):
         if value:
             fields.top.setdefault(name, value)
     if facility:

@@ -6,6 +6,7 @@ notice 10, informational 9, debug 5).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ingest.decoders import severity
@@ -21,6 +22,9 @@ FACILITIES = (
     "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
     "local7",
 )  # fmt: skip
+_MNEMONIC = re.compile(r"%[A-Z0-9_]{1,64}(?:-[A-Z0-9_]{1,64}){0,3}-([0-7])-[A-Z0-9_]{1,64}\Z")
+_BOM = "\ufeff"
+_CONTROL = re.compile(r"#01[12](?![0-9])")
 _TRACE = ("trace_id", "traceId", "traceID", "trace.id")
 _SPAN = ("span_id", "spanId", "spanID", "span.id")
 
@@ -43,12 +47,14 @@ class Message:
 
 def read_message(message: Message, batch: Batch) -> Event:
     """Return the message as an event; JSON in its text is read as the application's own fields."""
-    named = {"service": message.app, "host.name": message.host}
+    app, message_id, level = mnemonic(message.app)
+    named = {"service": app, "host.name": message.host}
     attributes = dict(message.structured)
     if message.priority is not None:
         attributes["syslog.facility"] = FACILITIES[message.priority >> 3]
-    if message.message_id is not None:
-        attributes["syslog.msgid"] = message.message_id
+    message_id = message.message_id or message_id
+    if message_id is not None:
+        attributes["syslog.msgid"] = message_id
     if message.process is not None:
         attributes["process.pid"] = message.process
     fields = Fields(top={name: value for name, value in named.items() if value}, extras=dict(attributes))
@@ -57,7 +63,7 @@ def read_message(message: Message, batch: Batch) -> Event:
             fields=fields,
             text=unescape(message.text),
             time=None if message.time is None else batch.valid_time(message.time),
-            severity=0 if message.priority is None else severity.from_number(message.priority & 7),
+            severity=level if message.priority is None else severity.from_number(message.priority & 7),
             trace_id=_id(message, _TRACE),
             span_id=_id(message, _SPAN),
             sequence=_sequence(message),
@@ -66,11 +72,18 @@ def read_message(message: Message, batch: Batch) -> Event:
     )
 
 
+def mnemonic(tag: str | None) -> tuple[str | None, str | None, int]:
+    """Return (service, message id, severity) of a tag: Cisco's `%FACILITY-SEVERITY-NAME` is no service."""
+    known = None if tag is None else _MNEMONIC.match(tag)
+    return (tag, None, 0) if known is None else (None, tag, severity.from_number(int(known[1])))
+
+
 def unescape(text: str) -> str:
-    """Return `text` with the line breaks of a stack trace that rsyslog wrote as `#012`."""
-    if "#012" not in text:
+    """Return `text` without its byte order mark; `#012` and `#011` of rsyslog become line break and tab."""
+    text = text.removeprefix(_BOM)
+    if "#01" not in text:
         return text
-    return text.replace("#012#011", "\n\t").replace("#012 ", "\n ").removesuffix("#012")
+    return _CONTROL.sub(lambda found: "\t" if found[0] == "#011" else "\n", text)
 
 
 def _id(message: Message, names: tuple[str, ...]) -> str | None:
