@@ -15,14 +15,17 @@ import msgspec
 from ingest.decoders import (
     alertmanager,
     cloudevents,
+    collectd,
     docker,
     ecs,
     flat_json,
     fluent,
     otlp,
     otlp_json,
+    prometheus_json,
     syslog,
     syslog_json,
+    telegraf,
     text,
 )
 from ingest.decoders.batch import MAX_RECORD, Batch
@@ -80,7 +83,9 @@ class Decode:
             "syslog": syslog.decode,
             "syslog_json": syslog_json.decode,
             "text": text.decode,
-            # Formats of metrics alone stand here.
+            "telegraf": telegraf.decode,
+            "prometheus_json": prometheus_json.decode,
+            "collectd": collectd.decode,
             "cloudevents": cloudevents.decode,
             "alertmanager": alertmanager.decode,
         }

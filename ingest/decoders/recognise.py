@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 from ingest.decoders import (
     alertmanager,
     cloudevents,
+    collectd,
     docker,
     ecs,
     flat_json,
     fluent,
     otlp,
     otlp_json,
+    prometheus_json,
     syslog,
     syslog_json,
+    telegraf,
     text,
 )
 from ingest.decoders.batch import Batch
@@ -84,7 +87,21 @@ FORMS: tuple[Form, ...] = (
         cloudevents.is_event,
         cloudevents.read_structured,
     ),
-    # Metrics that are recognised by their field names stand here.
+    Form(
+        Seen("telegraf", "it has `fields`, `name`, `tags` and `timestamp`, or only `metrics`"),
+        telegraf.is_metric,
+        telegraf.read_document,
+    ),
+    Form(
+        Seen("prometheus_json", "it has `labels`, `name`, `timestamp` and `value` and nothing else"),
+        prometheus_json.is_sample,
+        prometheus_json.read_sample,
+    ),
+    Form(
+        Seen("collectd", "it has `values`, `dstypes`, `dsnames` and `plugin`"),
+        collectd.is_values,
+        collectd.read_values,
+    ),
     Form(
         Seen("docker", "it has `log`, `stream` and `time` and nothing else"),
         docker.is_wrapper,
