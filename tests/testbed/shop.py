@@ -187,6 +187,10 @@ class Shop:
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self._ports[service]}"
 
+    def pid(self, service: str) -> int:
+        """Return the process id of a service as it runs now."""
+        return self._services[service].child.pid
+
     def open_doors(self) -> None:
         """Let the customers in."""
         self._load = start_python(

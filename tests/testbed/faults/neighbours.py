@@ -7,7 +7,7 @@ from tests.testbed.services import network, storefront
 from tests.testbed.shop import Shop
 
 ACQUIRER_EXTRA_S = 4.0
-LOSS = 0.45
+LOSS = 0.6
 
 
 def _slow_acquirer(shop: Shop) -> None:
@@ -56,7 +56,7 @@ SLOW_DEPENDENCY = Fault(
 )
 DROPPED_CONNECTIONS = Fault(
     name="dropped-connections",
-    summary="the network in front of orders loses almost half of the requests",
+    summary="the network in front of orders loses more than half of the requests",
     symptom="failing or hanging checkouts and order histories at the storefront",
     truth=Truth(
         service="orders",
@@ -64,7 +64,7 @@ DROPPED_CONNECTIONS = Fault(
         fault="dropped_connections",
         metric_or_code="http.client.requests",
         postmortem=(
-            "The network in front of orders lost 45% of the requests to it: half of those were reset and "
+            "The network in front of orders lost 60% of the requests to it: half of those were reset and "
             "half never answered, while what got through was answered as fast as ever. "
             "Checkout could not book what had been paid and gave the money back, order histories failed or "
             "hung until their time-out, and orders itself logged nothing but fewer requests. "

@@ -22,6 +22,7 @@ FLAG = "keep_segments"
 SEGMENT_BYTES = 1_000_000
 SEGMENT_S = 2.5
 KEPT = 12
+KEPT_ORDERS = 200
 
 
 class JournalError(Exception):
@@ -29,32 +30,37 @@ class JournalError(Exception):
 
 
 class Journal:
-    """The segments in a folder; entries go to the newest."""
+    """The segments in a folder, and beside them a file for each of the latest orders."""
 
     def __init__(self, folder: Path, *, log: logging.Logger, flags: dict[str, Any]) -> None:
         self._folder = folder
         self._log = log
         self._flags = flags
         self._lock = threading.Lock()
-        self._number = 0
+        self._segments = self._entries = 0
 
     def append(self, entry: str) -> None:
-        """Write an entry through to the disk. Raises JournalError."""
+        """Write an order's entry. Raises JournalError."""
         with self._lock:
-            self._write(self._folder / f"entries-{self._number // 100:04d}", entry.encode() + b"\n")
+            self._entries += 1
+            self._write(self._folder / f"order-{self._entries:06d}", entry.encode() + b"\n")
 
     def roll(self) -> None:
         """Write a segment, and drop the oldest. A full disk is logged, not raised."""
         with self._lock:
-            self._number += 1
-            path = self._folder / f"segment-{self._number:06d}"
+            self._segments += 1
+            path = self._folder / f"segment-{self._segments:06d}"
             if not self._flags.get(FLAG):
-                for old in sorted(self._folder.glob("segment-*"))[: -KEPT + 1]:
-                    old.unlink()
+                self._drop("segment-*", KEPT - 1)
+                self._drop("order-*", KEPT_ORDERS)
             try:
                 self._write(path, os.urandom(4096) * (SEGMENT_BYTES // 4096))
             except JournalError as error:
                 self._log.error("journal: %s not written: %s", path.name, error)
+
+    def _drop(self, pattern: str, kept: int) -> None:
+        for old in sorted(self._folder.glob(pattern))[:-kept]:
+            old.unlink()
 
     @staticmethod
     def _write(path: Path, data: bytes) -> None:
