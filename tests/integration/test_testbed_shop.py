@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from tests.support.broker import Broker
-from tests.testbed.faults import BAD_DEPLOY, POOL_EXHAUSTED, QUIET, SLOW_DEPENDENCY, Fault
-from tests.testbed.services.telemetry import CHANGES, LOGS, TOPICS
+from tests.testbed.faults import (
+    BAD_CONFIG,
+    BAD_DEPLOY,
+    CPU_BURN,
+    DISK_FULL,
+    DROPPED_CONNECTIONS,
+    LOCK_CONTENTION,
+    MEMORY_LEAK,
+    POOL_EXHAUSTED,
+    QUIET,
+    REDIS_EVICTING,
+    RETRY_STORM,
+    SLOW_DEPENDENCY,
+    Fault,
+)
+from tests.testbed.services.telemetry import CHANGES, LOGS, METRICS, TOPICS
 from tests.testbed.shop import VERSIONS, Shop
 
 PATIENCE_S = 120.0
@@ -21,25 +39,34 @@ RATE = 10.0
 
 
 class Listener:
-    """Reads the shop's logs as they come."""
+    """Reads the shop's logs, metrics and changes as they come."""
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = KafkaConsumer(
-            LOGS, CHANGES, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
+            LOGS, METRICS, CHANGES, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
         )
         self._seen: list[tuple[str, str]] = []
 
-    def wait_for(self, service: str, text: str) -> str:
-        """Return the first line that `service` (or a change event) wrote with `text` in it."""
+    def forget(self) -> None:
+        """Drop what came so far."""
+        self._read(timeout_ms=1)
+        self._seen.clear()
+
+    def wait_for(self, service: str, sign: str, meanwhile: Callable[[], None]) -> str:
+        """Return the first line of `service` (or of a change) in which the regular expression is found."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             for found, line in self._seen:
-                if found == service and text in line:
+                if found == service and re.search(sign, line):
                     return line
-            for records in self._consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    self._seen += _lines(record.topic, record.value)
-        raise AssertionError(f"{service} never logged {text!r}")
+            meanwhile()
+            self._read(timeout_ms=500)
+        raise AssertionError(f"{service} never sent {sign!r}")
+
+    def _read(self, *, timeout_ms: int) -> None:
+        for records in self._consumer.poll(timeout_ms=timeout_ms).values():
+            for record in records:
+                self._seen += _lines(record.topic, record.value)
 
     def close(self) -> None:
         self._consumer.close()
@@ -48,12 +75,28 @@ class Listener:
 def _lines(topic: str, value: bytes) -> Iterator[tuple[str, str]]:
     if topic == CHANGES:
         yield "changes", value.decode()
-        return
-    for resource_logs in ExportLogsServiceRequest.FromString(value).resource_logs:
-        attributes = {pair.key: pair.value.string_value for pair in resource_logs.resource.attributes}
-        for scope_logs in resource_logs.scope_logs:
-            for log in scope_logs.log_records:
-                yield attributes["service.name"], log.body.string_value
+    elif topic == METRICS:
+        yield from _metrics(value)
+    else:
+        for sent in ExportLogsServiceRequest.FromString(value).resource_logs:
+            for scope in sent.scope_logs:
+                yield from ((_service(sent), log.body.string_value) for log in scope.log_records)
+
+
+def _service(sent: Any) -> str:
+    return next(str(a.value.string_value) for a in sent.resource.attributes if a.key == "service.name")
+
+
+def _metrics(value: bytes) -> Iterator[tuple[str, str]]:
+    """Yield `name attribute,attribute value` for each point of a gauge or counter."""
+    for sent in ExportMetricsServiceRequest.FromString(value).resource_metrics:
+        for metric in (metric for scope in sent.scope_metrics for metric in scope.metrics):
+            if metric.HasField("histogram"):
+                continue
+            for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                of = ",".join(a.value.string_value for a in point.attributes)
+                number = point.as_double if point.HasField("as_double") else point.as_int
+                yield _service(sent), f"{metric.name} {of} {number:.0f}"
 
 
 @pytest.fixture(scope="module")
@@ -103,20 +146,46 @@ def _still_running(scratch: Path) -> list[str]:
         (QUIET, "catalog", "starting catalog 1.8.1"),
         (SLOW_DEPENDENCY, "payments", "acquirer took"),
         (BAD_DEPLOY, "orders", "KeyError: 'gold'"),
+        (BAD_CONFIG, "changes", "payments.timeout_s from 5 to 0.03"),
+        (BAD_CONFIG, "checkout", "payments: no answer within 0.03s"),
+        (CPU_BURN, "catalog", r"process\.cpu\.percent  (4[5-9]|5\d)"),
+        (MEMORY_LEAK, "cart", r"process\.memory\.usage  1[3-9]\d{7}"),
+        (DISK_FULL, "checkout", r"container\.filesystem\.usage  (1[5-9]|2\d)\d{6}"),
+        (DROPPED_CONNECTIONS, "storefront", "http.client.requests orders,timeout [1-9]"),
+        (RETRY_STORM, "storefront", r"http.client.requests inventory,4xx \d{3}"),
+        (LOCK_CONTENTION, "postgres", "still waiting for .* of database"),
+        (REDIS_EVICTING, "redis", r"redis\.keys\.evicted  [1-9]"),
+        (REDIS_EVICTING, "checkout", "refused: the cart is empty"),
         (POOL_EXHAUSTED, "inventory", "PoolTimeout"),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_fault_shows_where_the_truth_says(
+def test_fault_shows_in_what_the_shop_sends(
     shop: tuple[Shop, Listener], fault: Fault, service: str, sign: str
 ) -> None:
-    """The service that the truth names logs the fault by itself, customers doing the rest."""
+    """The service concerned tells of the fault by itself, customers doing the rest."""
     running, listener = shop
-    if service != "catalog":
+    if fault is not QUIET:
+        listener.forget()
+    if (fault, service) != (QUIET, "catalog"):
         fault.inject(running)
     try:
-        assert sign in listener.wait_for(service, sign)
-        assert fault.truth is None or fault.truth.service == service
+        listener.wait_for(service, sign, running.require)
     finally:
         fault.heal(running)
-    running.require()
+
+
+def test_dead_service_is_started_again_in_its_pod(shop: tuple[Shop, Listener]) -> None:
+    """What dies comes back by itself, and says how often it did."""
+    running, listener = shop
+    os.kill(running.pid("payments"), signal.SIGKILL)
+    listener.wait_for("payments", r"k8s\.container\.restart\.count  1", running.require)
+
+
+def test_expired_cache_is_filled_again(shop: tuple[Shop, Listener]) -> None:
+    """A share of the cached products goes, and catalog loads them anew."""
+    running, listener = shop
+    listener.wait_for("catalog", "loaded from database", running.require)
+    listener.forget()
+    assert running.expire_cache(1.0) > 0
+    listener.wait_for("catalog", "loaded from database", running.require)
