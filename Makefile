@@ -10,7 +10,7 @@ export FAULTLINE_HOME ?= $(CACHE)/faultline
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench eval up testbed recordings fixtures lock clean system
+.PHONY: help demo test check lint bench eval fuzz up testbed recordings fixtures lock clean system
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench: $(STAMP) ## Print speed as ratios to raw components
 
 eval: $(STAMP) ## Print accuracy on labelled data (FAULTLINE_DATA names the folder)
 	@$(BIN)/faultline eval rca
+
+fuzz: $(STAMP) ## Throw mutated records at every decoder: RECORDS=1000000 SECONDS=600 SEED=1
+	@$(BIN)/python -m tests.fuzz --records $(or $(RECORDS),1000000) --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
 
 up: ## Start Kafka, PostgreSQL, Qdrant and Faultline with docker compose
 	@cd docker && docker compose up --build

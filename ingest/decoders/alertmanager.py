@@ -48,7 +48,7 @@ def read_alert(item: Any, batch: Batch) -> AlertEvent:
     if not isinstance(item, dict) or not isinstance(item.get("labels"), dict):
         raise DecodeError(RejectReason.MALFORMED, "an alert without `labels`")
     status = item.get("status")
-    if status not in {"firing", "resolved"}:
+    if not isinstance(status, str) or status not in {"firing", "resolved"}:
         raise DecodeError(RejectReason.MALFORMED, "an alert whose `status` is neither firing nor resolved")
     labels = {str(name): str(value) for name, value in item["labels"].items()}
     noted = item.get("annotations")

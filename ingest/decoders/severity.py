@@ -20,6 +20,7 @@ _NAMES = {
 _SYSLOG = (FATAL, ALERT, CRIT, ERROR, WARN, NOTICE, INFO, DEBUG)
 _TENS = {10: TRACE, 20: DEBUG, 30: INFO, 40: WARN, 50: ERROR, 60: FATAL}
 """Bunyan's and pino's numbers."""
+_DIGITS = 4
 
 _LETTERS = {"I": INFO, "W": WARN, "E": ERROR, "F": FATAL}
 _KLOG = re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d")
@@ -38,7 +39,8 @@ def from_name(name: str) -> int:
     """Return the severity number of a level's name, 0 when it is none; `SEVERITY_NUMBER_WARN2` works too."""
     word = name.strip().strip("[]<>").lower().removeprefix("severity_number_")
     if word.isdigit():
-        return from_number(int(word))
+        # Nothing longer is a level, int() refuses thousands of digits, and "²" is a digit but no number.
+        return from_number(int(word)) if word.isascii() and len(word) <= _DIGITS else 0
     known = _NAMES.get(word)
     if known is not None:
         return known

@@ -24,6 +24,7 @@ GRAMMARS: Mapping[str, Callable[[Random], Case]] = {
     "ecs": grammar_json.ecs,
     "fluent_bit": grammar_json.fluent,
     "vector": grammar_json.fluent,
+    "syslog_json": grammar_json.syslog_json,
     "cloudevents": grammar_json.cloudevents,
     "telegraf": grammar_json.telegraf,
     "prometheus_json": grammar_json.prometheus_json,
@@ -67,6 +68,6 @@ def of(target: str, known: Mapping[str, tuple[Case, ...]]) -> tuple[tuple[Case, 
 
 def _belongs(form: str, decoder: str) -> bool:
     """`otlp` takes every OTLP in protobuf, `syslog` its variants, whichever of two names is the longer."""
-    if decoder == "otlp" and form == "otlp_json":
+    if "json" in f"{decoder} {form}" and decoder != form:
         return False
     return form == decoder or form.startswith(f"{decoder}_") or decoder.startswith(f"{form}_")

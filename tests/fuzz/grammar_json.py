@@ -115,6 +115,23 @@ def fluent(rng: Random) -> Case:
     return _case(rng.choice((bit, vector, metric)), rng)
 
 
+def syslog_json(rng: Random) -> Case:
+    """Make a message as rsyslog's JSON templates and syslog-ng's format-json write it."""
+    rsyslog = {
+        "@timestamp": iso(rng), "message": line(rng), "host": rng.choice(HOSTS),
+        "severity": rng.choice(("err", 3)),
+        "facility": "daemon", "syslogtag": f"{rng.choice(SERVICES)}[99]:",
+        "programname": rng.choice(SERVICES),
+        "procid": "99", "structured-data": '[a b="c"]',
+    }  # fmt: skip
+    syslog_ng = {
+        "PROGRAM": rng.choice(SERVICES), "PRIORITY": rng.choice(("err", "info")), "PID": "1",
+        "MESSAGE": line(rng),
+        "HOST": rng.choice(HOSTS), "FACILITY": "cron", "DATE": rng.choice(("Jun  1 12:00:00", iso(rng))),
+    }  # fmt: skip
+    return _case(rng.choice((rsyslog, syslog_ng)), rng)
+
+
 def cloudevents(rng: Random) -> Case:
     """Make a change as a CloudEvent, structured or binary (attributes in headers)."""
     data = {

@@ -78,7 +78,7 @@ class _Slot:
         self._chunks, self._made = work_list, made
         self.done = not work_list
         self._board = Board()
-        self._place = 0
+        self._from = (0, 0)
         self._process: ForkProcess | None = None
         self.told: Connection | None = None
         self._at: tuple[int, int] = (-1, 0)
@@ -91,7 +91,7 @@ class _Slot:
         self._board.write(-1, 0)
         self.told, end = context.Pipe(duplex=False)
         arguments = (self._chunks, place, index, self._made, self._board, end)
-        self._place, self._at = place, (-1, 0)
+        self._from, self._at = (place, index), (-1, 0)
         self._process = context.Process(target=work, args=arguments, daemon=True)
         self._process.start()
         end.close()
@@ -110,9 +110,7 @@ class _Slot:
         elif isinstance(message, Finding):
             result.found(message)
         else:
-            place, tally = message
-            self._place = place + 1
-            result.add(tally)
+            result.add(message)
 
     def watch(self, result: Result) -> None:
         """Kill the process when it has been on one case for too long."""
@@ -141,7 +139,8 @@ class _Slot:
             seed=self._made[chunk.target].seed, index=index,
         )  # fmt: skip
         result.found(finding)
-        result.add(Tally(target=chunk.target, records=index + 1 - chunk.start))
+        start = max(chunk.start, self._from[1] if place == self._from[0] else 0)
+        result.add(Tally(target=chunk.target, records=index + 1 - start))
         if index + 1 < chunk.stop:
             self._start(place, index + 1)
         elif place + 1 < len(self._chunks):

@@ -149,7 +149,7 @@ def work(
     for place in range(first, len(chunks)):
         chunk = chunks[place]
         start = max(chunk.start, index) if place == first else chunk.start
-        told.send((place, _chunk(place, chunk, start, made[chunk.target], board, told)))
+        told.send(_chunk(place, chunk, start, made[chunk.target], board, told))
     told.send(None)
 
 
