@@ -124,7 +124,7 @@ def name_journal(top: dict[str, Any]) -> None:
         ident = unit.removesuffix(".service")
     if isinstance(ident, str):
         top.setdefault("application", ident)
-    if isinstance(top.get("_HOSTNAME"), str):
+    if isinstance(top.get("_HOSTNAME"), str) and "host" not in top:
         top.setdefault("hostname", top["_HOSTNAME"])
 
 
