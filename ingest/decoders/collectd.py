@@ -2,7 +2,8 @@
 
 A series is named `plugin.type` (`plugin` where both are alike), with the data source's name behind it where
 that is not `value`. Whether counters stand as they are or as what they grew by each second (StoreRates, the
-default) is not said; but a counter is a whole number, and a rate, divided by a measured time, is none.
+default) is not said; but a counter is a whole number, and a rate, divided by a measured time, is none but
+for 0: a counter at 0 stands still, so that 0 is right for its rate.
 Values that are null had nothing to say and are counted.
 """
 
@@ -55,7 +56,8 @@ def read_values(item: Any, batch: Batch) -> None:
         if number is None:
             batch.cuts["no_value"] += 1
             continue
-        found = _RAW.get(kind) if isinstance(value, int) else None
+        whole = isinstance(value, int) and (value != 0 or kind == "absolute")
+        found = _RAW.get(kind) if whole else None
         batch.events.append(
             MetricPoint(
                 origin=batch.origin,

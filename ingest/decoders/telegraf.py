@@ -30,6 +30,8 @@ _COUNTERS: dict[str, tuple[str, ...]] = {
     "swap": ("in", "out"),
 }
 """Plugin → how the names of its counters begin."""
+_LEVELS = frozenset({"mem", "disk"})
+"""Plugins whose `…_total` is how much there is."""
 
 
 def decode(value: bytes, batch: Batch) -> None:
@@ -93,7 +95,7 @@ def _read(item: Any, batch: Batch) -> None:
 def _kind(name: str, field: str, *, labelled: bool) -> MetricKind:
     rising = (
         field == "counter"
-        or field.endswith(_RISING[:2])
+        or (name not in _LEVELS and field.endswith(_RISING[:2]))
         or (labelled and field.endswith(_RISING))
         or (name == "prometheus" and field.endswith(_FAMILY))
         or field.startswith(_COUNTERS.get(name, ("\0",)))

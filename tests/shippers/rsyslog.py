@@ -25,7 +25,7 @@ TEMPLATES = {
     "rsyslog-rfc3164": ("syslog", "RSYSLOG_TraditionalForwardFormat", "txt"),
     "rsyslog-rfc3164-precise": ("syslog", "RSYSLOG_ForwardFormat", "txt"),
     "rsyslog-file-lines": ("syslog", "RSYSLOG_TraditionalFileFormat", "txt"),
-    "rsyslog-json": ("json", "as_json", "json"),
+    "rsyslog-json": ("syslog_json", "as_json", "json"),
 }
 """Fixture → format, rsyslog's template, suffix."""
 

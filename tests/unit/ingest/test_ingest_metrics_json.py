@@ -80,6 +80,8 @@ def test_telegraf_whose_and_what_is_left_out() -> None:
         ("diskio", "reads", MetricKind.CUMULATIVE),
         ("cpu", "usage_idle", MetricKind.GAUGE),
         ("app", "requests_total", MetricKind.CUMULATIVE),
+        ("mem", "huge_pages_total", MetricKind.GAUGE),
+        ("disk", "inodes_total", MetricKind.GAUGE),
         ("app", "thread_count", MetricKind.GAUGE),
         ("prometheus", "request_seconds_count", MetricKind.CUMULATIVE),
         ("http_requests", "counter", MetricKind.CUMULATIVE),
@@ -202,11 +204,13 @@ def values(kind: str, value: object, **fields: Any) -> dict[str, Any]:
         ("derive", 7, (MetricKind.CUMULATIVE, "", 0)),
         ("counter", 7, (MetricKind.CUMULATIVE, "", 0)),
         ("derive", 0.5, (MetricKind.GAUGE, "/s", 0)),
+        ("derive", 0, (MetricKind.GAUGE, "/s", 0)),
+        ("absolute", 0, (MetricKind.DELTA, "", NOW - 10 * SECOND)),
         ("absolute", 7, (MetricKind.DELTA, "", NOW - 10 * SECOND)),
     ],
 )
 def test_collectd_counters_as_they_stand_or_as_rates(kind: str, value: float, expected: Any) -> None:
-    """A whole number of a counter is the counter, a fraction its rate."""
+    """A whole number of a counter is the counter; a fraction is its rate, and so is 0."""
     (point,) = points([values(kind, value)])
     assert [point] == points([values(kind, value)], "collectd")
     assert (point.kind, point.unit, point.start) == expected
