@@ -8,16 +8,19 @@ Extra time is measured in seconds per call times calls, so that a rare slow call
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from agent.analysis import Mechanism
+from agent.suspects.edge_metrics import metric_edges
 from agent.suspects.finding import Finding
 from agent.suspects.sides import FlowSide, ServiceSide, Sides
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 from ingest.sketch import Sketch
 
 MIN_CALLS = 5
+MEASURED_CALLS = 10
+"""Calls that a median stands for whose number is not known."""
 FELT = 0.05
 """Share of all time in requests from which extra time counts in full."""
 WHOLE = 0.9
@@ -36,6 +39,8 @@ class Extra:
     before: float
     during: float
     count: int
+    measured: bool = False
+    """Told by metrics alone: how many calls it stands for is not known."""
 
     @property
     def per_call(self) -> float:
@@ -50,7 +55,9 @@ def findings(sides: Sides) -> Iterator[Finding]:
     """Yield self time and network findings."""
     budget = request_time(sides)
     yield from _own_time(sides, budget)
-    yield from _paths(sides, list(gaps_of(sides)), budget)
+    gaps = list(gaps_of(sides))
+    measured = list(measured_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
+    yield from _paths(sides, [*gaps, *measured], budget)
 
 
 def request_time(sides: Sides) -> float:
@@ -69,7 +76,9 @@ def request_time(sides: Sides) -> float:
 
 def _felt(extra: Extra, budget: float) -> float:
     """Return 0..1: how much of what the users wait for the extra time can be."""
-    return min(1.0, math.sqrt(max(0.0, extra.total) / (FELT * budget))) if budget else 1.0
+    if not budget or extra.measured:
+        return 1.0
+    return min(1.0, math.sqrt(max(0.0, extra.total) / (FELT * budget)))
 
 
 TYPICAL = (0.25, 0.5)
@@ -102,6 +111,21 @@ def gaps_of(sides: Sides) -> Iterator[Extra]:
                     during=gap_during,
                     count=flow.count,
                 )
+
+
+def measured_gaps(sides: Sides, seen: Container[tuple[str, str | None]]) -> Iterator[Extra]:
+    """Yield the gaps of edges that only metrics tell of, each counted as a handful of calls."""
+    for edge in metric_edges(sides):
+        if (edge.caller, edge.callee) not in seen:
+            yield Extra(
+                service=edge.caller,
+                callee=edge.callee,
+                operation="calls",
+                before=edge.before,
+                during=edge.during,
+                count=MEASURED_CALLS,
+                measured=True,
+            )
 
 
 def _gap(flow: FlowSide) -> float | None:

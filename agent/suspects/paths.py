@@ -7,6 +7,7 @@ of requests came is no fault of the service.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
 MIN_CALLS = 5
 TELLING = -3.0
+ANSWERED = 0.4
+"""Share of the suspicion that the callee of the missing calls bears."""
 FAILURES = re.compile(r"error|exception|fail|retry|rollback", re.IGNORECASE)
 """What a service does about trouble is not missed when it stops."""
 
@@ -45,7 +48,12 @@ def findings(sides: Sides) -> Iterator[Finding]:
     asked_less = {found.callee for everything in missing.values() for found in everything}
     for service, everything in missing.items():
         if everything and service not in asked_less:
-            yield _finding(sides, service, min(everything, key=lambda m: (m.deviance, m.operation)))
+            clearest = min(everything, key=lambda m: (m.deviance, m.callee is None, m.operation))
+            found = _finding(sides, service, clearest)
+            yield found
+            if clearest.callee is not None:
+                # Why a caller stops short may lie in what the callee answered.
+                yield dataclasses.replace(found, service=clearest.callee, value=ANSWERED * found.value)
 
 
 def _missing(before: ServiceSide, during: ServiceSide) -> list[Missing]:

@@ -1,0 +1,79 @@
+"""Edges that metrics tell of: the latency of calls as the caller and as the callee measured it.
+
+Service meshes and service graphs report per pair of services, in the metric's name (`latency.to.payments`,
+`latency.from.checkout`) or in a label (`destination_service_name`, `peer.service`). Where both ends tell of
+the same edge, what lies between them is the path's, as with spans.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from dataclasses import dataclass
+
+from agent.suspects.sides import Sides
+from ingest.summary import SeriesKey
+
+LATENCY = re.compile(r"latenc|duration|response.?time", re.IGNORECASE)
+TO = re.compile(r"[._]to[._](?P<other>[\w.-]+)\Z", re.IGNORECASE)
+FROM = re.compile(r"[._]from[._](?P<other>[\w.-]+)\Z", re.IGNORECASE)
+CALLEE_LABELS = (
+    "destination_service_name",
+    "destination_service",
+    "destination_workload",
+    "peer.service",
+    "server",
+)
+CALLER_LABELS = ("source_service_name", "source_service", "source_workload", "client")
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+MIN_SAMPLES = 2
+"""Samples of an incident that a level may be taken from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricEdge:
+    """Seconds between caller and callee, before and during."""
+
+    caller: str
+    callee: str
+    before: float
+    during: float
+
+
+def metric_edges(sides: Sides) -> list[MetricEdge]:
+    """Return every edge that both ends measured on both sides, sorted."""
+    outer: dict[tuple[str, str], tuple[float, float]] = {}
+    inner: dict[tuple[str, str], tuple[float, float]] = {}
+    services = frozenset(sides.services())
+    for service in sides.services():
+        before, during = sides.both(service)
+        for key, samples in sorted(during.series.items()):
+            if not LATENCY.search(key.name) or key not in before.series or len(samples) < MIN_SAMPLES:
+                continue
+            scale = SECONDS.get(before.units.get(key, "s"), 1.0)
+            levels = (
+                statistics.median(v for _, v in before.series[key]) * scale,
+                statistics.median(v for _, v in samples) * scale,
+            )
+            callee, caller = _other(key, TO, CALLEE_LABELS), _other(key, FROM, CALLER_LABELS)
+            if callee in services and callee != service:
+                outer.setdefault((service, str(callee)), levels)
+            elif caller in services and caller != service:
+                inner.setdefault((str(caller), service), levels)
+    return [
+        MetricEdge(
+            caller=caller,
+            callee=callee,
+            before=max(0.0, levels[0] - inner[caller, callee][0]),
+            during=max(0.0, levels[1] - inner[caller, callee][1]),
+        )
+        for (caller, callee), levels in sorted(outer.items())
+        if (caller, callee) in inner
+    ]
+
+
+def _other(key: SeriesKey, pattern: re.Pattern[str], labels: tuple[str, ...]) -> str | None:
+    named = pattern.search(key.name)
+    if named is not None:
+        return named["other"]
+    return next((value for name, value in key.labels if name in labels), None)
