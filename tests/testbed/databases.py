@@ -30,8 +30,8 @@ PRODUCTS = 120
 CUSTOMERS = 300
 CATEGORIES = ("Kettle", "Lamp", "Chair", "Blanket", "Clock", "Vase")
 STYLES = ("Oak", "Linen", "Copper", "Blue", "Nordic", "Classic", "Tiny", "Grand")
-NOT_STOCKED = (9, 21, 36)
-"""Goods made to order: inventory knows nothing of them, which is no fault."""
+NOT_STOCKED = (9, 119)
+"""Made to order: inventory knows nothing of them, which is no fault. The second sells best but one."""
 TIERS = ("basic", "silver", "gold")
 """Held by customers in equal parts."""
 

@@ -77,17 +77,17 @@ DROPPED_CONNECTIONS = Fault(
 RETRY_STORM = Fault(
     name="retry-storm",
     summary="storefront asks inventory again and again, without a pause, for what it does not keep",
-    symptom="slow product pages at the storefront",
+    symptom="a slow home page at the storefront",
     truth=Truth(
         service="storefront",
         mechanism="traffic",
         fault="retry_storm",
         metric_or_code="http.client.requests",
         postmortem=(
-            "Live availability was switched on in storefront: a product page whose stock inventory cannot "
-            "tell asks again at once, without a pause, for up to 3 s. "
-            "Inventory answers 404 for the few products made to order, as ever, so their pages sent it "
-            "dozens of requests a second: its traffic multiplied and those product pages took 3 s. "
+            "Live availability was switched on in storefront: the home page asks inventory for the products "
+            "it shows, and an answer that is missing is asked for again at once, up to twenty times. "
+            "Inventory answers 404 for the few products made to order, as ever, and one of them is on the "
+            "home page, so the requests to inventory multiplied and the home page waited for all of them. "
             "It ended when live availability was switched off; it needs a back-off and must take no for no."
         ),
     ),

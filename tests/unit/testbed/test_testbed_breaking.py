@@ -148,10 +148,10 @@ class _Shelf:
         return httpx.Response(200 if known else 404, json={"available": True})
 
 
-@pytest.mark.parametrize(("live", "asked"), [(False, 1), (True, 30)])
+@pytest.mark.parametrize(("live", "asked"), [(False, 1), (True, 15)])
 def test_live_availability_asks_without_a_pause(live: bool, asked: int) -> None:
     """One question is enough, unless live availability takes no for a not yet."""
-    shelf = _Shelf(30)
+    shelf = _Shelf(15)
     meter, tracer = NoOpMeter("t"), NoOpTracer()
     inventory = Peer("inventory", "http://inventory", caller="test", tracer=tracer, meter=meter)
     inventory._client = httpx.Client(base_url="http://inventory", transport=httpx.MockTransport(shelf))
