@@ -20,7 +20,7 @@ from agent.topology import Topology
 from detectors.anomaly import Anomaly
 from detectors.suite import Learning, Suite
 from ingest.decode import Decode
-from ingest.events import AlertEvent, DecodeError, Event, Reject, RejectReason
+from ingest.events import AlertEvent, DecodeError, Event, Receipt, Reject, RejectReason
 from ingest.minutes import Minutes
 from ingest.record import Nanos, Record
 from ingest.redaction import RedactionError, Redactor
@@ -85,24 +85,26 @@ class Pipeline:
         self._told: dict[str, Incident] = {}
         self.counts = Counts()
 
-    def take(self, record: Record, wall: Nanos) -> None:
-        """Decode, redact and file one record. Never raises on what a record holds."""
+    def take(self, record: Record, wall: Nanos) -> Receipt:
+        """Decode, redact and file one record; say what became of it. Never raises on what a record holds."""
         self.counts.records += 1
         try:
             decoded = self._decode.decode(record, wall)
         except DecodeError as error:
             self._refuse(record, (error.reject,))
-            return
+            return Receipt(rejects=(error.reject,))
         for reason, number in decoded.cuts:
             self.counts.cuts[reason] = self.counts.cuts.get(reason, 0) + number
-        rejects = list(decoded.rejects)
+        rejects, taken = list(decoded.rejects), 0
         for event in decoded.events:
             try:
                 self._file(self._redactor.redact(event), record, wall)
+                taken += 1
             except RedactionError as error:
                 rejects.append(Reject(reason=RejectReason.REDACTION_FAILED, detail=str(error)))
         if rejects:
             self._refuse(record, tuple(rejects))
+        return Receipt(events=taken, rejects=tuple(rejects))
 
     def tick(self, wall: Nanos) -> None:
         """Move stream time to `wall`: close windows, judge them, correlate what was found."""

@@ -170,6 +170,13 @@ class Decoded:
     """(reason, how often): what a limit shortened or left out, for the counters in `/metrics`."""
 
 
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a record: how many events went on, and which items were refused."""
+
+    events: int = 0
+    rejects: tuple[Reject, ...] = ()
+
+
 class DecodeError(Exception):
     """Nothing of the record could be taken."""
 

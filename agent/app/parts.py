@@ -45,6 +45,7 @@ from agent.knowledge.load import load_folder
 from agent.knowledge.port import IndexUnavailable, RunbookIndex
 from agent.knowledge.shipped import shipped_runbooks
 from agent.pipeline import Pipeline
+from agent.serve.otlp import otlp_topics
 from agent.settings import IncidentSettings, Settings
 from agent.store.sql import SqlStore
 from agent.topology import Topology
@@ -113,6 +114,7 @@ def topics(settings: Settings) -> dict[str, TopicDefaults]:
     return {
         "^recording\\..*": TopicDefaults(format="json"),
         ALERTS_TOPIC: TopicDefaults(format="alertmanager"),
+        **otlp_topics(),
         **read,
     }
 

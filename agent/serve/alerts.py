@@ -6,24 +6,17 @@ and what can never be taken is 4xx. The same body has the same origin, so that a
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import queue
-from typing import Any
-
-import structlog
 from fastapi import APIRouter, Request, Response
 
 from agent.serve.deps import Deps
 from agent.serve.incidents import json_response
+from agent.serve.intake import NotStoredError, origin_number, stored
 from agent.serve.openapi import told
 from agent.serve.problems import RETRY_AFTER, ProblemError
 from ingest.decoders import alertmanager
 from ingest.decoders.batch import Batch
 from ingest.events import DecodeError, TopicDefaults
 from ingest.record import Nanos, Origin, Record
-
-log = structlog.get_logger(__name__)
 
 TOPIC = "http.alertmanager"
 MAX_BODY = 4 * 1024 * 1024
@@ -80,8 +73,8 @@ def router(deps: Deps) -> APIRouter:
 
 def alert_record(raw: bytes, received: Nanos) -> Record:
     """Return the record of a webhook's body; equal bodies have equal origins."""
-    number = int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()) >> 1
-    return Record(origin=Origin(topic=TOPIC, partition=0, offset=number), value=raw, received=received)
+    origin = Origin(topic=TOPIC, partition=0, offset=origin_number(raw))
+    return Record(origin=origin, value=raw, received=received)
 
 
 def _expect_json(request: Request) -> None:
@@ -124,14 +117,6 @@ async def _stored(deps: Deps, record: Record) -> None:
     if deps.submit is None:
         raise ProblemError(501, "This process shows a recording and takes no alerts; `faultline run` does.")
     try:
-        waiting: asyncio.Future[Any] = asyncio.wrap_future(deps.submit(record))
-        # Shielded: the stream completes its future whether or not anybody still waits here.
-        await asyncio.wait_for(asyncio.shield(waiting), deps.stored_within)
-    except queue.Full:
-        raise ProblemError(503, "The stream is too far behind; send again.", RETRY_AFTER) from None
-    except TimeoutError:
-        detail = "The alerts were not stored in time; send again, a repeat adds nothing."
-        raise ProblemError(503, detail, RETRY_AFTER) from None
-    except Exception as error:  # what made the stream fail: its own log has the rest
-        log.warning("alerts.not_stored", cause=type(error).__name__, exc_info=True)
-        raise ProblemError(503, "The stream failed over this checkpoint; send again.", RETRY_AFTER) from None
+        await stored(deps.submit, record, deps.stored_within)
+    except NotStoredError as error:
+        raise ProblemError(503, str(error), RETRY_AFTER) from None

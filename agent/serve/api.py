@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from agent.serve import alerts, health, incidents, openapi, problems, routes
+from agent.serve import alerts, health, incidents, openapi, otlp, problems, routes
 from agent.serve.access import Guard
 from agent.serve.boundary import Boundary, RequestCounts
 from agent.serve.deps import Deps
@@ -32,6 +32,7 @@ def create_app(deps: Deps) -> FastAPI:
     for router in (
         incidents.router(deps),
         alerts.router(deps),
+        otlp.router(deps),
         health.router(deps, counts),
         routes.router(deps),
     ):

@@ -10,6 +10,7 @@ from typing import Protocol
 from prometheus_client import Metric
 
 from agent.store.port import DeliveryState, IncidentStore
+from ingest.events import Receipt
 from ingest.record import Nanos, Record
 from ingest.summary import WindowSummary
 
@@ -31,8 +32,8 @@ class Deps:
     """Everything `create_app` needs."""
 
     store: ReadStore
-    submit: Callable[[Record], Future[None]] | None
-    """Hands an alert to the stream; the future is done once it is stored. None where no stream runs.
+    submit: Callable[[Record], Future[Receipt]] | None
+    """Hands a record to the stream; the future is done once it is stored. None where no stream runs.
 
     Raises `queue.Full` when the stream is too far behind."""
     ready: Callable[[], Mapping[str, str | None]]
@@ -45,4 +46,4 @@ class Deps:
     now: Callable[[], Nanos]
     """Wall clock."""
     stored_within: float = 10.0
-    """Seconds that an alert may take to be stored before its sender is told to come again."""
+    """Seconds that a record may take to be stored before its sender is told to come again."""

@@ -15,7 +15,7 @@ from agent.serve import Deps, create_app
 from agent.store.port import TelemetryRow
 from agent.store.sql import SqlStore
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
-from ingest.events import ChangeEvent, Resource
+from ingest.events import ChangeEvent, Receipt, Resource
 from ingest.record import SECOND, Nanos, Origin, Record
 from ingest.sketch import sketch
 from ingest.summary import CallWindow, Line, SeriesKey, SeriesWindow, TemplateCount, WindowSummary
@@ -161,7 +161,7 @@ def client(
     store: SqlStore,
     *,
     api_key: str | None = None,
-    submit: Callable[[Record], Future[None]] | None = None,
+    submit: Callable[[Record], Future[Receipt]] | None = None,
     ready: dict[str, str | None] | None = None,
     metrics: Callable[[], Iterable[Metric]] = no_metrics,
     public_url: str | None = None,
@@ -185,14 +185,14 @@ def client(
 class Taken:
     """A stream that takes records; `settle` decides what becomes of each future."""
 
-    def __init__(self, settle: Callable[[Future[None]], None]) -> None:
+    def __init__(self, settle: Callable[[Future[Receipt]], None]) -> None:
         self._settle = settle
         self.records: list[Record] = []
-        self.futures: list[Future[None]] = []
+        self.futures: list[Future[Receipt]] = []
 
-    def __call__(self, record: Record) -> Future[None]:
+    def __call__(self, record: Record) -> Future[Receipt]:
         """Take a record as `Stream.submit` does."""
-        future: Future[None] = Future()
+        future: Future[Receipt] = Future()
         self.records.append(record)
         self.futures.append(future)
         threading.Thread(target=self._settle, args=(future,)).start()

@@ -15,7 +15,7 @@ import pytest
 from agent.serve.alerts import MAX_BODY, alert_record
 from agent.store.sql import SqlStore
 from ingest.decode import Decode
-from ingest.events import AlertEvent, TopicDefaults
+from ingest.events import AlertEvent, Receipt, TopicDefaults
 from ingest.record import Record
 from tests.support import served
 from tests.support.served import Taken
@@ -52,8 +52,8 @@ def webhook(**fields: Any) -> bytes:
     return json.dumps({**body, **fields}).encode()
 
 
-def _done(future: Future[None]) -> None:
-    future.set_result(None)
+def _done(future: Future[Receipt]) -> None:
+    future.set_result(Receipt())
 
 
 def test_accepted_once_stored(store: SqlStore) -> None:
@@ -131,16 +131,16 @@ def test_too_large_is_refused(store: SqlStore, chunked: bool) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def _full(record: Record) -> Future[None]:
+def _full(record: Record) -> Future[Receipt]:
     raise queue.Full
 
 
-def _failed(future: Future[None]) -> None:
+def _failed(future: Future[Receipt]) -> None:
     future.set_exception(RuntimeError("fenced"))
 
 
 @pytest.mark.parametrize("submit", [_full, Taken(_failed)])
-def test_not_stored_means_again(store: SqlStore, submit: Callable[[Record], Future[None]]) -> None:
+def test_not_stored_means_again(store: SqlStore, submit: Callable[[Record], Future[Receipt]]) -> None:
     """A full inbox and a failed checkpoint are 503 with Retry-After, so that Alertmanager repeats."""
     answer = served.client(store, submit=submit).post(URL, content=webhook(), headers=JSON)
     assert answer.status_code == 503
@@ -155,7 +155,7 @@ def test_slow_store_means_again_and_leaves_the_future_alone(store: SqlStore) -> 
     assert answer.status_code == 503
     (future,) = taken.futures
     assert not future.cancelled()
-    future.set_result(None)  # raises InvalidStateError had the wait cancelled it
+    future.set_result(Receipt())  # raises InvalidStateError had the wait cancelled it
 
 
 def test_without_stream_alerts_are_not_taken(store: SqlStore) -> None:

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from agent.store.port import FencedError
 from agent.stream import StreamStoppedError
+from ingest.events import Receipt
 from ingest.record import SECOND
 from ingest.sources.port import Item, Rebalanced
 from tests.support.bench import T0, A, B, Bench, line, record, since, slow, then
@@ -114,13 +115,13 @@ def test_a_fenced_stream_ends_without_committing() -> None:
 def test_a_submitted_record_is_answered_once_the_store_has_it() -> None:
     """The future is open through steps 1 and 2, and done after a commit that came at once."""
     states: list[tuple[int, bool]] = []
-    waiting: list[Future[None]] = []
+    waiting: list[Future[Receipt]] = []
     bench = Bench(script=[[]])
     stream = bench.stream(on_step=lambda step: states.append((step, waiting[0].done())))
     waiting.append(stream.submit(line(0, partition=B)))
     stream.run(bench.stop)
     assert states[:2] == [(1, False), (2, False)]
-    assert waiting[0].result(timeout=0) is None
+    assert waiting[0].result(timeout=0).events == 1
     assert stream.counts.checkpoints == 2
     assert bench.stored[0].offsets == ()
 
@@ -130,11 +131,11 @@ def test_a_submitted_record_is_refused_when_its_checkpoint_fails() -> None:
     bench = Bench(script=[[], []], failing={"checkpoint": [OSError("the disk is full")]})
     stream = bench.stream()
     lost = stream.submit(line(0, partition=B))
-    kept: list[Future[None]] = []
+    kept: list[Future[Receipt]] = []
     bench.script[1] = then(lambda: kept.append(stream.submit(line(1, partition=B))))
     stream.run(bench.stop)
     assert isinstance(lost.exception(timeout=0), OSError)
-    assert kept[0].result(timeout=0) is None
+    assert kept[0].result(timeout=0).events == 1
 
 
 def test_records_nobody_came_to_are_refused_at_the_end() -> None:
