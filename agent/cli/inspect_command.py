@@ -46,7 +46,9 @@ def command(recording: Path, out: Path | None, json_path: str | None) -> None:
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"{target} cannot be written ({error.strerror}); choose another --out") from error
+        raise click.ClickException(
+            f"{target} cannot be written ({error.strerror}); choose another --out"
+        ) from error
     if json_path == "-":
         click.echo(json.dumps({**summary(report), "page": str(target)}, indent=1))
         return

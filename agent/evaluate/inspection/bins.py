@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ingest.record import SECOND, Nanos
 
-WIDTHS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 21600, 86400)
+WIDTHS = (1, 5, 10, 30, 60, 120, 600, 1800, 3600, 21600, 86400)
 """Seconds; each divides the next."""
 MOST = 240
 """Occupied bins that are kept; more could not be told apart on a screen."""
@@ -38,6 +38,14 @@ class Bins:
                 self.widen()
             number = time // self.width
         return number
+
+    @property
+    def next_count(self) -> int:
+        """Return how many bins there would be after the next widening, 0 at the widest."""
+        if self.step + 1 == len(WIDTHS):
+            return 0
+        factor = WIDTHS[self.step + 1] // WIDTHS[self.step]
+        return len({number // factor for number in self.occupied})
 
     def widen(self) -> None:
         """Go to the next width; listeners hear by how many bins become one."""

@@ -50,8 +50,8 @@ class Change:
         unit = self.track.unit
         upto = ("up to " if self.score > 0 else "down to ") if self.partly else ""
         before, during = quantity(_round(self.before), unit), quantity(_round(self.during), unit)
-        if unit == "/s":
-            before, during = before.removesuffix(" /s"), during.removesuffix(" /s") + "/s"
+        if unit.startswith("/"):
+            before, during = before.removesuffix(f" {unit}"), during.replace(f" {unit}", unit)
         return f"{self.track.label} {before} → {upto}{during}"
 
 

@@ -1,6 +1,7 @@
 """From counts and samples to reports: each service's signals compared, ordered by how strongly they changed.
 
-Pure. What a metric seems to mean comes from `meaning`; every series counts once, in its resource or by itself.
+Pure. What a metric seems to mean comes from `meaning`; every series counts once, in its resource
+or by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _MOST_METRICS, _MOST_OPERATIONS = 9, 8
 _FLOORS = {"%": 4.0, "m": 40.0, "By": 8e6, "Mi": 8.0, "MiBy": 8.0, "connection": 2.0, "s": 2e-3, "ms": 2.0}
 _SIGNAL = {"requests": "spans", "p50": "spans", "p95": "spans", "failed": "spans"}
 _SHOWN_PER_RESOURCE = {"pool": 4}
+_UNITS_PER_FAMILY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,9 @@ def compared(tally: ServiceTally, series: Sequence[Series], grid: Grid, sides: S
     ]
     resources = tuple(_resources(measured, [one for one in series if meaning.is_capacity(one)]))
     shown = {id(change) for resource in resources for change in resource.changes}
-    others = [(one, found) for one, found in measured if id(found) not in shown and abs(found.score) >= NOTABLE]
+    others = [
+        (one, found) for one, found in measured if id(found) not in shown and abs(found.score) >= NOTABLE
+    ]
     others.sort(key=lambda item: (-abs(item[1].score) * _other_weight(item[0]), item[0].id))
     return Compared(
         changes=changes,
@@ -75,7 +79,9 @@ def compared(tally: ServiceTally, series: Sequence[Series], grid: Grid, sides: S
 def _track(series: Series, grid: Grid) -> Track:
     family = meaning.family(series)
     unit = series.unit.strip("{}")
-    worse = 1 if family in {*meaning.RESOURCES, "latency", "errors", "lock"} else -1 if family == "success" else 0
+    worse = (
+        1 if family in {*meaning.RESOURCES, "latency", "errors", "lock"} else -1 if family == "success" else 0
+    )
     if family in meaning.RESOURCES and meaning.is_free(series):
         worse = 0 if family == "pool" else -1
     floor = _FLOORS.get(unit, 1.0 if unit and series.unit.startswith("{") else 0.0)
@@ -97,8 +103,11 @@ def _other_weight(series: Series) -> float:
 def _strength(
     changes: Mapping[str, Change], resources: Sequence[Resource], others: Sequence[tuple[Series, Change]]
 ) -> float:
+    worst: dict[str, float] = {}
+    for resource in resources:
+        worst[resource.family] = max(worst.get(resource.family, 0.0), resource.changes[0].harm)
     parts = [(_WEIGHTS[name], found.harm) for name, found in changes.items()]
-    parts += [(_RESOURCE, resource.changes[0].harm) for resource in resources]
+    parts += [(_RESOURCE, harm) for harm in worst.values()]
     if others:
         parts.append((_OTHER, max(found.harm * _other_weight(one) for one, found in others)))
     return sum(weight * math.log1p(max(harm - 2, 0)) for weight, harm in parts)
@@ -110,16 +119,27 @@ def _resources(measured: Sequence[tuple[Series, Change]], capacities: Sequence[S
         mine = [(one, c) for one, c in measured if meaning.family(one) == family and _is_level(one)]
         if not mine:
             continue
+        stated = [one for one in capacities if meaning.family(one) == family]
         mine.sort(key=lambda item: (-item[1].harm, len(item[0].label), item[0].id))
-        unit = mine[0][0].unit
-        same = [c for one, c in mine if one.unit == unit][: _SHOWN_PER_RESOURCE.get(family, 2)]
-        stated = [one for one in capacities if meaning.family(one) == family and one.unit == unit]
-        capacity = float(stated[0].values[-1]) if stated else None
-        highest = max((float(np.nanmax(c.track.values)) for c in same if _known(c)), default=0.0)
-        if capacity is None and unit == "%" and highest <= 101:
-            capacity = 100.0
-        found.append(Resource(family=family, changes=tuple(same), capacity=capacity, unit=unit))
+        limited = {one.unit for one in stated}
+        units = sorted(dict.fromkeys(one.unit for one, _ in mine), key=lambda unit: unit not in limited)
+        for unit in units[:_UNITS_PER_FAMILY]:
+            same = [c for one, c in mine if one.unit == unit][: _SHOWN_PER_RESOURCE.get(family, 2)]
+            found.append(
+                Resource(
+                    family=family, changes=tuple(same), capacity=_capacity(same, stated, unit), unit=unit
+                )
+            )
     return found
+
+
+def _capacity(same: Sequence[Change], stated: Sequence[Series], unit: str) -> float | None:
+    """Return how much there is: what a series states last, or 100 % of what never exceeds it."""
+    told = [float(one.values[-1]) for one in stated if one.unit == unit]
+    if told:
+        return told[0]
+    highest = max((float(np.nanmax(c.track.values)) for c in same if _known(c)), default=0.0)
+    return 100.0 if unit == "%" and highest <= 101 else None
 
 
 def _known(found: Change) -> bool:
@@ -151,9 +171,7 @@ def _side(flow: Flow | None, seconds: float) -> tuple[float, float, float] | Non
     return flow.count / seconds, 100 * flow.errors / flow.count, p95
 
 
-def _operation_score(
-    was: tuple[float, float, float] | None, now: tuple[float, float, float] | None
-) -> float:
+def _operation_score(was: tuple[float, float, float] | None, now: tuple[float, float, float] | None) -> float:
     if was is None or now is None:
         return (was or now or (0.0, 0.0, 0.0))[0]
     slower = abs(math.log(max(now[2], 1e-6) / max(was[2], 1e-6)))

@@ -5,8 +5,9 @@ Pure. Everything here is numbers and our own class names; text stays text and is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from agent.serve.text import clock
 from ingest.record import SECOND, Nanos
 
 WIDTH, HEIGHT = 344.0, 118.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 340.0, 6.0, 98.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 340.0, 6.0, 98.0
 _POINTS = 300
-_HOVERS = 44
+_SHORT = frozenset({"s", "ms", "%", "B", "KiB", "MiB", "GiB", "TiB", "Mi"})
+"""Units that fit beside a scale; others stand in the caption."""
+_BYTES = ("KiB", "MiB", "GiB", "TiB")
+_HOVERS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ class Hover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """A drawn plot. `bars` are (class, rectangle); shades are where it was normal and where the incident was."""
+    """A drawn plot. `bars` are (class, rectangle); `normal` and `incident` are shades."""
 
     strokes: tuple[Stroke, ...]
     bars: tuple[tuple[str, Bar], ...]
@@ -84,28 +88,48 @@ def plot(
     normal: Sequence[Span],
     capacity: float | None = None,
     stacked: bool = False,
+    from_zero: bool = False,
 ) -> Plot:
     """Draw lines, or bars on each other, with scales."""
+    lines, unit, capacity = _in_fitting_bytes(lines, unit, capacity)
     values = _stack(lines) if stacked else [line.values for line in lines]
     finite = [v[np.isfinite(v)] for v in values]
     levels = [float(edge) for v in finite if len(v) for edge in (v.min(), v.max())]
     shown = capacity if capacity is not None and levels and max(levels) > capacity / 4 else None
-    scale = Scale.over([*levels, *([0.0] if stacked else []), *([shown] if shown else [])], BOTTOM, TOP)
+    scale = Scale.over(
+        [*levels, *([0.0] if stacked or from_zero else []), *([shown] if shown else [])], BOTTOM, TOP
+    )
     places = frame.layout
+    strokes = [
+        Stroke(label=one.label, css=one.css, path=path(one, places, scale, LEFT, RIGHT)) for one in lines
+    ]
     return Plot(
-        strokes=() if stacked else tuple(
-            Stroke(label=line.label, css=line.css, path=path(line, places, scale, LEFT, RIGHT)) for line in lines
-        ),
+        strokes=() if stacked else tuple(strokes),
         bars=tuple(_bars(lines, values, places, scale)) if stacked else (),
         incident=_shade(frame.incident, places, TOP, BOTTOM) if frame.incident else None,
         normal=tuple(_shade(span, places, BOTTOM, BOTTOM + 3) for span in normal),
         seams=tuple(round(_x(seam.at), 1) for seam in places.seams if seam.cut),
-        marks=tuple((round(_x(places.place(time)), 1), text, harmless) for time, text, harmless in frame.marks),
+        marks=tuple((round(_x(places.place(at)), 1), text, harmless) for at, text, harmless in frame.marks),
         capacity=None if shown is None else scale.y(shown),
         x_ticks=_moved(places.ticks(RIGHT - LEFT, 62.0)),
-        y_ticks=scale.ticks(unit),
+        y_ticks=scale.ticks(unit if unit in _SHORT else ""),
         hovers=tuple(_hovers(lines, places, unit)),
-    )  # fmt: skip
+    )
+
+
+def _in_fitting_bytes(
+    lines: Sequence[Line], unit: str, capacity: float | None
+) -> tuple[Sequence[Line], str, float | None]:
+    """Return lines of bytes in a unit whose round numbers are round on the scale too."""
+    if unit not in {"By", "bytes"}:
+        return lines, unit, capacity
+    highest = max(
+        (float(np.nanmax(line.values)) for line in lines if np.isfinite(line.values).any()), default=0.0
+    )
+    power = min(max(math.floor(math.log(max(highest, 1.0), 1024)), 0), len(_BYTES))
+    factor = 1024.0**power
+    scaled = [replace(line, values=line.values / factor) for line in lines]
+    return scaled, _BYTES[power - 1] if power else "B", None if capacity is None else capacity / factor
 
 
 def path(line: Line, layout: Layout, scale: Scale, left: float, right: float) -> str:
@@ -115,11 +139,13 @@ def path(line: Line, layout: Layout, scale: Scale, left: float, right: float) ->
     if not len(times):
         return ""
     xs = left + layout.places(times) * (right - left)
-    widest = 2.5 * max(line.interval, int(np.median(np.diff(times))) if len(times) > 1 else 0)
+    widest = 1.6 * max(line.interval, int(np.median(np.diff(times))) if len(times) > 1 else 0)
     lifted = np.concatenate([[True], np.diff(times) > widest])
     parts = []
     for number, (x, value) in enumerate(zip(xs, values, strict=True)):
-        parts.append(f"{'M' if lifted[number] else 'L'}{x:.1f} {scale.y(float(np.clip(value, -1e100, 1e100)))}")
+        parts.append(
+            f"{'M' if lifted[number] else 'L'}{x:.1f} {scale.y(float(np.clip(value, -1e100, 1e100)))}"
+        )
         if lifted[number]:
             parts.append("h.1")  # a lone sample shows as a dot
     return "".join(parts)
@@ -175,7 +201,9 @@ def _hovers(lines: Sequence[Line], layout: Layout, unit: str) -> list[Hover]:
     first: dict[int, Nanos] = {}
     for line in lines:
         known = np.isfinite(line.values)
-        places = np.clip(np.searchsorted(edges, layout.places(line.times[known]), "right") - 1, 0, _HOVERS - 1)
+        places = np.clip(
+            np.searchsorted(edges, layout.places(line.times[known]), "right") - 1, 0, _HOVERS - 1
+        )
         for column in np.unique(places):
             chosen = places == column
             value = float(np.mean(line.values[known][chosen]))

@@ -6,7 +6,8 @@ the result depends on its content alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from agent.evaluate.data import TRUTH, DataError, json_lines
 from agent.evaluate.inspection.bins import WIDTHS
 from agent.evaluate.inspection.compare import Sides, cell_seconds, compared, operations
 from agent.evaluate.inspection.gather import Gathered, gather
+from agent.evaluate.inspection.lines import Template
 from agent.evaluate.inspection.report import Mark, Report, ServiceReport, Told
 from agent.evaluate.inspection.samples import Series
 from agent.evaluate.inspection.shape import Span, layout, stretches
@@ -27,9 +29,9 @@ from ingest.record import SECOND, Nanos
 from ingest.recordings import SIGNALS, Recording, RecordingError
 
 _MOST_CELLS = 300
-_FINEST = 150
+_FINEST = 130
 """Bins of logs and spans on a page: with more, a bin holds too little to mean anything."""
-_FEWEST, _ENOUGH = 60, 8
+_FEWEST, _ENOUGH = 24, 8
 """Bins stay this many, however few requests one holds; else they are widened until one holds enough."""
 
 
@@ -79,7 +81,7 @@ def _covered(gathered: Gathered, series: Mapping[str, list[Series]]) -> list[Spa
         while usual > bins.width and bins.step + 1 < len(WIDTHS):
             bins.widen()
     bins.settle(_FINEST)
-    while len(bins.occupied) > _FEWEST and gathered.tallies.thin(_ENOUGH) and bins.step + 1 < len(WIDTHS):
+    while bins.next_count >= _FEWEST and gathered.tallies.thin(_ENOUGH):
         bins.widen()
     sampled = _ticks(all_series, max(usual, bins.width))
     while True:
@@ -151,25 +153,31 @@ def _service(
         for signal, known in (("spans", grid.spans), ("logs", grid.logs))
     }
     none = [0] * len(LEVELS)
-    seconds = grid.cell / SECOND
+    minutes = grid.cell / (60 * SECOND)
     before, after = (int(length * SECOND) for length in lengths["logs"])
+    templates = gathered.lines.told(name, before, after, incident=incident)
     return ServiceReport(
         name=name,
-        strength=found.strength,
+        strength=found.strength + _complaining(templates),
         changes=found.changes,
         resources=found.resources,
         metrics=found.metrics,
         series=len(series),
         levels=tuple(
-            grid.each(grid.logs, lambda n, place=level: tally.lines.get(n, none)[place] / seconds)  # type: ignore[misc]
+            grid.each(grid.logs, lambda n, place=level: tally.lines.get(n, none)[place] / minutes)  # type: ignore[misc]
             for level in range(len(LEVELS))
         )
         if tally.lines
         else (),
-        templates=gathered.lines.told(name, before, after, incident=incident),
+        templates=templates,
         operations=operations(tally, *lengths["spans"]),
         happened=tuple(mark for mark in marks if mark.service == name),
     )
+
+
+def _complaining(templates: Sequence[Template]) -> float:
+    """Return what warnings and errors that were never logged before add to a service's strength."""
+    return sum(0.5 * math.log1p(t.during) for t in templates if t.what == "new" and t.severe)
 
 
 def _marks(case: Mapping[str, Any], gathered: Gathered) -> tuple[Mark, ...]:

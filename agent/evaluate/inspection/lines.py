@@ -5,15 +5,20 @@ The service's own template miner runs over the lines in file order. Memory: temp
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
-from agent.deliver.sanitize import block
+from agent.deliver.sanitize import block, cut
 from ingest.events import LogEvent
 from ingest.record import Nanos
 from ingest.templates import Templates
 
 _SHOWN = 2
+_HEAD, _TAIL = 2, 4
+"""Lines kept of a long text: a stack trace says what happened first and last."""
 _LONGEST = 600
+_VARIABLE = re.compile(r"<[a-z*_][^<> ]*>(?:[\s:.,-]*<[a-z*_][^<> ]*>)*", re.IGNORECASE)
+_ID = re.compile(r"\b(?:trace|span|request)[_-]?id\b\s*[:=]?\s*…", re.IGNORECASE)
 _MOST = 8
 _SEVERE = 13
 _FEWEST = 5.0
@@ -46,6 +51,12 @@ class Template:
     first: Nanos
     lines: tuple[tuple[Nanos, str], ...]
 
+    @property
+    def gist(self) -> str:
+        """Return the template without what differs from line to line and without ids."""
+        text = _ID.sub("", _VARIABLE.sub("…", self.text.split("\n")[0]))
+        return " ".join(text.split()).strip("… ")
+
 
 class Lines:
     """All templates of a recording, by service."""
@@ -66,7 +77,7 @@ class Lines:
         if phase == 1 and not kind.told:
             kind.told, kind.lines = True, []
         if len(kind.lines) < _SHOWN and (phase == 1 or not kind.told):
-            kind.lines.append((event.time, block(event.body, _LONGEST)))
+            kind.lines.append((event.time, _shortened(event.body)))
 
     def told(self, service: str, before: Nanos, during: Nanos, *, incident: bool) -> tuple[Template, ...]:
         """Return what is worth reading, the strongest first; lengths are those of recorded logs."""
@@ -90,6 +101,13 @@ class Lines:
             )
             for _, what, key, kind in scored[:_MOST]
         )
+
+
+def _shortened(body: str) -> str:
+    lines = block(body).split("\n")
+    if len(lines) > _HEAD + _TAIL + 1:
+        lines = [*lines[:_HEAD], f"… {len(lines) - _HEAD - _TAIL} lines", *lines[-_TAIL:]]
+    return cut("\n".join(cut(line, _LONGEST // 3) for line in lines), _LONGEST)
 
 
 def _judged(kind: _Kind, before: Nanos, during: Nanos, *, incident: bool) -> tuple[str, float]:

@@ -15,13 +15,16 @@ RESOURCES = ("cpu", "memory", "pool", "disk")
 TITLES = {"cpu": "CPU", "memory": "Memory", "pool": "Connections", "disk": "Disk"}
 _CONNECTION = re.compile(r"connection|pool|client\.?s?\.connected|backends", re.IGNORECASE)
 _CAPACITY = re.compile(
-    r"(?:^|[._\- ])(?:limit|max|maximum|maxmemory|capacity|quota|size|allocatable|total|ceiling)s?(?:$|[._\- ])",
+    r"(?:^|[._\- ])(?:limit|max|maximum|maxmemory|capacity|quota|size|allocatable|total|ceiling)s?"
+    r"(?:$|[._\- ])",
     re.IGNORECASE,
 )
 _TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _QUANTILE = re.compile(r"(?:^|[^0-9a-z])p(\d\d)(?:$|[^0-9])|P(\d\d)", re.IGNORECASE)
-_REQUESTS = re.compile(r"(?:^|[._\- ])(?:requests?|workload|load|qps|rps|throughput)$|Workload$", re.IGNORECASE)
-_PER_SECOND = re.compile(r"/s$|^ops$|^rps$|^hz$", re.IGNORECASE)
+_REQUESTS = re.compile(
+    r"(?:^|[._\- ])(?:requests?|workload|load|qps|rps|throughput)$|Workload$", re.IGNORECASE
+)
+_PER_SECOND = re.compile(r"^(?:1|req|requests?|ops?)?/s$|^ops$|^rps$|^hz$", re.IGNORECASE)
 _FREE = re.compile(r"free|avail|idle", re.IGNORECASE)
 
 
@@ -34,6 +37,8 @@ def family(series: Series) -> str:
     if not series.rate and (unit == "connection" or (_CONNECTION.search(name) and unit not in _TIME_UNITS)):
         return "pool"
     found = family_of(name)
+    if found is not None and found.name == "disk" and "syscall" in name.lower():
+        return "calls"  # of any descriptor: sockets mostly
     return found.name if found is not None else ""
 
 

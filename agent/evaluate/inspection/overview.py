@@ -1,7 +1,7 @@
 """The overview: for each service one strip of time, coloured by how far it was from normal.
 
-Pure. A cell takes the colour of the signal that is worst in it, in four steps; fewer requests or lines than usual
-have a colour of their own. Equal neighbours become one run, titled with its worst cell.
+Pure. A cell takes the colour of the signal that is worst in it, in four steps; fewer requests or lines than
+usual have a colour of their own. Equal neighbours become one run, titled with its worst cell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ingest.record import Nanos
 
 _STEPS = (3.5, 7.0, 14.0, 28.0)
 _RESTLESS = 2
-"""Cells in a row that must be off before the faintest colour is used: single ones are noise."""
+"""Cells in a row that must be off before a faint colour is used: single ones are noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +39,18 @@ def strip(service: ServiceReport, report: Report) -> tuple[Run, ...]:
     changes += [resource.changes[0] for resource in service.resources]
     quiet = [c for name, c in service.changes.items() if name == "lines"]
     size = len(report.grid.starts)
-    if not changes and not quiet:
-        changes = list(service.metrics[:1])
+    changes += [
+        change for change in service.leading if not any(change is known for known in (*changes, *quiet))
+    ]
     harm = [_harm(change) for change in changes]
     drop = [-np.nan_to_num(c.deviations) for c in (*changes, *quiet) if c.track.name in {"requests", "lines"}]
     worst = np.max([*harm, np.zeros(size)], axis=0)
     fewer = np.max([*drop, np.zeros(size)], axis=0)
     seen = _seen(service, size)
-    levels = [_level(float(up), float(down), bool(known)) for up, down, known in zip(worst, fewer, seen, strict=True)]
+    levels = [
+        _level(float(up), float(down), bool(known))
+        for up, down, known in zip(worst, fewer, seen, strict=True)
+    ]
     return tuple(_runs(_calm(levels), np.maximum(worst, fewer), [*changes, *quiet], report))
 
 
@@ -74,11 +78,11 @@ def _level(up: float, down: float, known: bool) -> str:
 
 
 def _calm(levels: list[str]) -> list[str]:
-    """Leave out the faintest cells that stand alone."""
+    """Leave out faint cells that stand alone."""
     calm = list(levels)
     for place, level in enumerate(levels):
-        if level in {"h1", "l1"}:
-            around = levels[max(place - 1, 0) : place + _RESTLESS]
+        if level[1:] in {"1", "2"}:
+            around = levels[max(place - 1, 0) : place + 2]
             if sum(one not in {"", "none"} for one in around) < _RESTLESS:
                 calm[place] = ""
     return calm

@@ -10,15 +10,14 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from agent.deliver.sanitize import block
+from agent.deliver.sanitize import block, cut
 from agent.evaluate.inspection import meaning
-from agent.evaluate.inspection.changes import Change
+from agent.evaluate.inspection.changes import NOTABLE, Change
 from agent.evaluate.inspection.drawing import Frame, Line, Plot, plot, spark, steps
 from agent.evaluate.inspection.overview import Run, strip
 from agent.evaluate.inspection.report import Mark, Report, Resource, ServiceReport, series_of
@@ -30,11 +29,21 @@ from ingest.record import Nanos
 
 _DETAILED = 40
 """Services with plots; a recording of hundreds must still be a page that opens."""
+_NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
 _OPEN = 3
+_PATIENCE = 4
+_NARROW = 360.0
+"""Pixels that the overview has at least: times are as many as fit there."""
+_COMPLAINT, _TELLING = 110, 30
 _ROWS = 30
 """Services that the overview shows unfolded; quiet ones after `_QUIET` are folded too."""
 _QUIET = 12
-_SPARKS = (("requests", "requests"), ("p95", "p95"), ("failed", "failed"), ("complaints", "warn + error lines"))
+_SPARKS = (
+    ("requests", "requests"),
+    ("p95", "p95"),
+    ("failed", "failed"),
+    ("complaints", "warn + error lines"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,8 @@ class Row:
 
     anchor: str
     service: ServiceReport
+    line: str
+    """A line that was not logged before and complains, "" where there is none."""
     strip: tuple[Run, ...]
     marks: tuple[tuple[float, Mark], ...]
     guilty: bool
@@ -83,19 +94,23 @@ def render(report: Report) -> str:
     rows = tuple(_row(number, service, report) for number, service in enumerate(report.services))
     shown = _unfolded(rows)
     layout = report.layout
-    return environment.get_template("inspect.html").render(
+    return environment.get_template(
+        "inspect.html"
+    ).render(
         style=Markup(style),  # noqa: S704 - our own file
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; {_NOTHING_ELSE}",
         report=report,
         rows=rows,
         shown=rows[:shown],
         folded=rows[shown:],
-        ticks=[(round(tick.at, 1), tick.label, tick.anchor) for tick in layout.ticks(100.0, 17.0)],
+        ticks=[
+            (round(100 * tick.at / _NARROW, 2), tick.label, tick.anchor)
+            for tick in layout.ticks(_NARROW, 64.0)
+        ],
         seams=[(round(100 * seam.at, 2), seam.cut) for seam in layout.seams],
         incident=_ribbon(report, [report.incident] if report.incident else []),
         normal=_ribbon(report, _union(report)),
         columns=_SPARKS,
-        edges=(),
     )
 
 
@@ -126,7 +141,8 @@ def _unfolded(rows: Sequence[Row]) -> int:
     """Return how many services the overview shows at once: those that changed, and some that did not."""
     changed = sum(bool(row.service.leading) or row.guilty for row in rows)
     last = max((n + 1 for n, row in enumerate(rows) if row.guilty or row.service.leading), default=0)
-    return len(rows) if len(rows) <= _QUIET else min(max(last, changed, _QUIET), max(_ROWS, 1))
+    shown = min(max(last, changed, _QUIET), _ROWS)
+    return len(rows) if len(rows) <= shown + 3 else shown
 
 
 def _row(number: int, service: ServiceReport, report: Report) -> Row:
@@ -135,11 +151,14 @@ def _row(number: int, service: ServiceReport, report: Report) -> Row:
     frame = Frame(
         layout=report.layout,
         incident=report.incident,
-        marks=tuple((mark.time, f"{clock(mark.time)} {mark.what}", mark.harmless) for mark in service.happened),
+        marks=tuple(
+            (mark.time, f"{clock(mark.time)} {mark.what}", mark.harmless) for mark in service.happened
+        ),
     )
     return Row(
         anchor=f"s{number + 1}",
         service=service,
+        line=_complaint(service),
         strip=strip(service, report),
         marks=tuple((round(100 * report.layout.place(mark.time), 2), mark) for mark in service.happened),
         guilty=guilty,
@@ -147,6 +166,14 @@ def _row(number: int, service: ServiceReport, report: Report) -> Row:
         figures=tuple(_figures(service, report, frame)) if detailed else None,
         metrics=tuple(_metric(change, report, frame) for change in service.metrics) if detailed else (),
         opened=(number < _OPEN and bool(service.leading)) or guilty,
+    )
+
+
+def _complaint(service: ServiceReport) -> str:
+    """Return the new warning or error that says most: an access log's line says less than a sentence."""
+    found = [t.gist for t in service.templates if t.what == "new" and t.severe]
+    return cut(
+        max(found, key=lambda gist: min(sum(map(str.isalpha, gist)), _TELLING), default=""), _COMPLAINT
     )
 
 
@@ -173,7 +200,8 @@ def _figures(service: ServiceReport, report: Report, frame: Frame) -> list[Figur
         drawn = [changes[name] for name in names if name in changes]
         if drawn:
             normal = report.baseline.get("spans" if service.operations else "metrics", ())
-            lines = [_cells(change, report, f"c{place + 1}") for place, change in enumerate(drawn)]
+            css = ("c5", "c1") if len(drawn) > 1 else ("c1",)
+            lines = [_cells(change, report, name) for change, name in zip(drawn, css, strict=True)]
             found.append(_figure(title, drawn, lines, frame, normal))
     if service.levels:
         found.append(_log_figure(service, report, frame))
@@ -184,12 +212,12 @@ def _figures(service: ServiceReport, report: Report, frame: Frame) -> list[Figur
 def _figure(
     title: str, drawn: Sequence[Change], lines: Sequence[Line], frame: Frame, normal: Sequence[Span]
 ) -> Figure:
-    told = max(drawn, key=lambda change: change.harm)
+    told = drawn[-1]
     return Figure(
         title=title,
-        words=told.words if np.isfinite(told.before) else "",
+        words=_words(told) if len(drawn) > 1 else _levels(told),
         hot=_hot(told),
-        plot=plot(lines, frame, unit=told.track.unit, normal=normal),
+        plot=plot(lines, frame, unit=told.track.unit, normal=normal, from_zero=True),
         keys=tuple((line.css, line.label) for line in lines) if len(lines) > 1 else (),
     )
 
@@ -210,9 +238,9 @@ def _log_figure(service: ServiceReport, report: Report, frame: Frame) -> Figure:
     normal = report.baseline.get("logs", ())
     return Figure(
         title="Log lines",
-        words=told.words if abs(told.score) >= 3 else service.changes["lines"].words,
+        words=_words(told if abs(told.score) >= NOTABLE else service.changes["lines"]),
         hot=_hot(told),
-        plot=plot(shown or lines[:1], frame, unit="/s", normal=normal, stacked=True),
+        plot=plot(shown or lines[:1], frame, unit="/min", normal=normal, stacked=True),
         keys=tuple((line.css, line.label) for line in shown) if len(shown) > 1 else (),
     )
 
@@ -220,15 +248,24 @@ def _log_figure(service: ServiceReport, report: Report, frame: Frame) -> Figure:
 def _resource(resource: Resource, report: Report, frame: Frame) -> Figure:
     lines = [_raw(change, f"c{number + 1}") for number, change in enumerate(resource.changes)]
     told = resource.changes[0]
-    capacity = "" if resource.capacity is None else f" of {quantity(resource.capacity, resource.unit)}"
+    capacity = (
+        ""
+        if resource.capacity is None or resource.unit == "%"
+        else f" of {quantity(resource.capacity, resource.unit)}"
+    )
     return Figure(
         title=meaning.TITLES[resource.family],
-        words=_levels(told) + capacity if np.isfinite(told.before) else "",
+        words=_words(told) + capacity,
         hot=_hot(told),
         plot=plot(
-            lines, frame, unit=resource.unit, normal=report.baseline.get("metrics", ()), capacity=resource.capacity
+            lines,
+            frame,
+            unit=resource.unit,
+            normal=report.baseline.get("metrics", ()),
+            capacity=resource.capacity,
+            from_zero=True,
         ),
-        keys=tuple((line.css, line.label) for line in lines),
+        keys=tuple((line.css, line.label) for line in lines) if len(lines) > 1 else (),
     )
 
 
@@ -246,7 +283,9 @@ def _metric(change: Change, report: Report, frame: Frame) -> Figure:
 def _cells(change: Change, report: Report, css: str = "c1") -> Line:
     grid, track = report.grid, change.track
     middles = grid.starts + grid.cell // 2
-    return Line(label=track.label, css=css, times=middles, values=track.values, interval=grid.cell)
+    # A service that is asked rarely has a latency now and then: its curve goes on over a few empty cells.
+    patience = _PATIENCE if track.name in {"p50", "p95", "failed"} else 1
+    return Line(label=track.label, css=css, times=middles, values=track.values, interval=patience * grid.cell)
 
 
 def _raw(change: Change, css: str) -> Line:
@@ -259,9 +298,13 @@ def _raw(change: Change, css: str) -> Line:
 def _levels(change: Change) -> str:
     if not np.isfinite(change.before):
         return quantity(change.during, change.track.unit) if np.isfinite(change.during) else ""
-    if change.at is not None and abs(change.score) < 3:
-        return quantity(change.before, change.track.unit)
+    if abs(change.score) < NOTABLE:
+        return quantity(change.before, change.track.unit).replace(" /", "/")
     return change.words.removeprefix(change.track.label).strip()
+
+
+def _words(change: Change) -> str:
+    return f"{change.track.label} {_levels(change)}"
 
 
 def _hot(change: Change) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.evaluate.inspection.changes import Change
 from agent.evaluate.inspection.lines import Template
+from agent.evaluate.inspection.meaning import family
 from agent.evaluate.inspection.samples import Series
 from agent.evaluate.inspection.shape import Layout, Span
 from agent.evaluate.inspection.tracks import Grid
@@ -68,7 +69,7 @@ class ServiceReport:
     """Other series that changed, the most changed first."""
     series: int
     levels: tuple[Sequence[float], ...]
-    """Lines a second in every cell, by level."""
+    """Lines a minute in every cell, by level."""
     templates: tuple[Template, ...]
     operations: tuple[Operation, ...]
     happened: tuple[Mark, ...]
@@ -80,7 +81,8 @@ class ServiceReport:
         named = [change for name, change in self.changes.items() if name not in {"p50", "lines"}]
         found = [change for change in (*named, *best) if change.harm >= 3 or abs(change.score) >= 6]
         if not found:
-            found = [c for c in (*self.changes.values(), *self.metrics[:1]) if abs(c.score) >= 4]
+            own = [c for c in self.metrics if family(series_of(c)) not in {"machine", "network"}]
+            found = [c for c in (*self.changes.values(), *own[:1]) if abs(c.score) >= 4]
         return tuple(sorted(found, key=lambda change: -change.harm))
 
 

@@ -20,6 +20,7 @@ Values = NDArray[np.float64]
 Times = NDArray[np.int64]
 _KEPT = 4_096
 _MOST = 20_000
+_LONG_UNIT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -91,7 +92,7 @@ class Samples:
             if len(self._series) >= _MOST:
                 self.dropped += 1
                 return
-            kept = self._series[key] = _Kept(point.unit, point.kind)
+            kept = self._series[key] = _Kept(_short(point.unit), point.kind)
         kept.add(point.time, point.value)
 
     def series(self) -> dict[str, list[Series]]:
@@ -148,7 +149,8 @@ def _made(key: SeriesId, kept: _Kept, counts: _Kept | None) -> Series:
             labels=key.labels,
             instance=key.instance,
         )
-        return Series(id=mean, unit=kept.unit, **_means(kept, counts))
+        times, values = _means(kept, counts)
+        return Series(id=mean, unit=kept.unit, times=times, values=values)
     steps = np.diff(times) / SECOND
     grown = np.diff(values)
     good = (grown >= 0) & (steps > 0)
@@ -156,7 +158,7 @@ def _made(key: SeriesId, kept: _Kept, counts: _Kept | None) -> Series:
     return Series(id=key, unit=_per_second(kept.unit), times=times[1:][good], values=rates, rate=True)
 
 
-def _means(sums: _Kept, counts: _Kept) -> dict[str, NDArray[np.generic]]:
+def _means(sums: _Kept, counts: _Kept) -> tuple[Times, Values]:
     counted = dict(zip(counts.times, counts.values, strict=True))
     totals = zip(sums.times, sums.values, strict=True)
     both = sorted((time, total, counted[time]) for time, total in totals if time in counted)
@@ -165,10 +167,8 @@ def _means(sums: _Kept, counts: _Kept) -> dict[str, NDArray[np.generic]]:
         for (_, was, before), (time, total, number) in pairwise(both)
         if number > before and total >= was
     ]
-    return {
-        "times": np.array([time for time, _ in made], dtype=np.int64),
-        "values": np.array([value for _, value in made], dtype=np.float64),
-    }
+    times = np.array([time for time, _ in made], dtype=np.int64)
+    return times, np.array([value for _, value in made], dtype=np.float64)
 
 
 def _ordered(kept: _Kept) -> tuple[Times, Values]:
@@ -179,5 +179,11 @@ def _ordered(kept: _Kept) -> tuple[Times, Values]:
 
 
 def _per_second(unit: str) -> str:
-    plain = unit.strip("{}")
-    return "" if plain in {"", "1"} else plain if plain.endswith("/s") else f"{plain}/s"
+    if unit in {"", "1"} or unit.startswith("{"):  # what is counted stands in the name
+        return "/s"
+    return unit if unit.endswith("/s") else f"{'B' if unit in {'By', 'bytes'} else unit}/s"
+
+
+def _short(unit: str) -> str:
+    """Return a unit that was written as a sentence (`% of a core`) by its first word."""
+    return unit.split()[0] if len(unit) > _LONG_UNIT and unit.split() else unit

@@ -1,7 +1,7 @@
 """How a recording's time is laid out on a page: without its gaps, and with room for the incident.
 
-Pure. A recording may hold an hour of samples a minute apart, a minute of traces from another day and a fault of
-three minutes; drawn to one scale nobody would see anything. So long gaps are cut out, each stretch keeps a
+Pure. A recording may hold an hour of samples a minute apart, a minute of traces from another day and a fault
+of three minutes; drawn to one scale nobody would see anything. So long gaps are cut out, each stretch keeps a
 least width, and an incident that would be narrow is stretched. Every change of scale is a `Seam`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Layout:
     @property
     def seams(self) -> tuple[Seam, ...]:
         """Return the borders between pieces."""
-        borders = zip(self.pieces, self.pieces[1:], strict=False)
+        borders = pairwise(self.pieces)
         return tuple(Seam(at=b.left, cut=b.start - a.end) for a, b in borders)
 
     def places(self, times: Times) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -93,10 +94,19 @@ class Layout:
                 room = spacing * (1.5 if found and len(found[-1].label) > 8 else 1)
                 if not found or tick.at - found[-1].at >= room:
                     found.append(tick)
-        return tuple(found)
+        return tuple(_anchored(tick, width) for tick in found)
 
 
 _DAY: Nanos = 86_400 * SECOND
+_CLOCK = len("23:59:59")
+_EDGE = 18.0
+
+
+def _anchored(tick: Tick, width: float) -> Tick:
+    """Keep a label inside the whole drawing; a date stands where its stretch begins."""
+    dated = len(tick.label) > _CLOCK
+    anchor = "start" if dated or tick.at < _EDGE else "end" if width - tick.at < _EDGE else "middle"
+    return Tick(at=tick.at, label=tick.label, anchor=anchor)
 
 
 def stretches(covered: Iterable[Span], margin: Nanos) -> list[Span]:
@@ -109,7 +119,7 @@ def stretches(covered: Iterable[Span], margin: Nanos) -> list[Span]:
             joined.append((start, end))
     total = sum(end - start for start, end in joined)
     while len(joined) > 1:
-        gap, place = min((b[0] - a[1], n) for n, (a, b) in enumerate(zip(joined, joined[1:], strict=False)))
+        gap, place = min((b[0] - a[1], n) for n, (a, b) in enumerate(pairwise(joined)))
         if gap > total * _GAP and len(joined) <= _MOST_STRETCHES:
             break
         joined[place : place + 2] = [(joined[place][0], joined[place + 1][1])]
@@ -141,7 +151,7 @@ def _around(spans: list[Span], incident: Span) -> tuple[list[Span], list[bool]]:
     focus: list[bool] = []
     for start, end in spans:
         borders = sorted({start, end, *(edge for edge in near if start < edge < end)})
-        for a, b in zip(borders, borders[1:], strict=False):
+        for a, b in pairwise(borders):
             cut.append((a, b))
             focus.append(near[0] <= a and b <= near[1])
     return cut, focus

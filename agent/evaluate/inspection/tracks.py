@@ -1,8 +1,8 @@
-"""One service's signals as tracks on a common grid of cells: what the overview and the comparisons are made of.
+"""One service's signals as tracks on a common grid of cells: what overview and comparisons are made of.
 
-Pure. Requests, latency and failures come from spans; a service without any gets them from metrics that seem to
-mean the same. Where a signal was recorded but a service had nothing to say, its count is zero; elsewhere it is
-unknown (NaN).
+Pure. Requests, latency and failures come from spans; a service without any gets them from metrics that seem
+to mean the same. Where a signal was recorded but a service had nothing to say, its count is zero; elsewhere
+it is unknown (NaN).
 """
 
 from __future__ import annotations
@@ -119,23 +119,23 @@ def _failed(flow: Flow) -> float:
 def _from_logs(tally: ServiceTally, grid: Grid) -> dict[str, Track]:
     if not tally.lines:
         return {}
-    seconds = grid.cell / SECOND
+    minutes = grid.cell / (60 * SECOND)
     none = [0, 0, 0]
 
     def rate(first: int) -> Values:
-        return grid.each(grid.logs, lambda n: sum(tally.lines.get(n, none)[first:]) / seconds)
+        return grid.each(grid.logs, lambda n: sum(tally.lines.get(n, none)[first:]) / minutes)
 
     usual = float(np.median([sum(counts) for counts in tally.lines.values()]))
-    noise = 2 * np.sqrt(usual) / seconds
+    noise = 2 * np.sqrt(usual) / minutes
     return {
         "complaints": Track(
             name="complaints",
-            label="warnings and errors logged",
-            unit="/s",
+            label="warn/error lines",
+            unit="/min",
             values=rate(1),
-            floor=max(1.0 / seconds, 0.02 * usual / seconds),
+            floor=max(1.0, 0.02 * usual) / minutes,
         ),
-        "lines": Track(name="lines", label="log lines", unit="/s", values=rate(0), worse=0, floor=noise),
+        "lines": Track(name="lines", label="log lines", unit="/min", values=rate(0), worse=0, floor=noise),
     }
 
 
