@@ -23,7 +23,7 @@ from tests.support.ports import free_port
 from tests.testbed.processes import Child, ProcessError, start
 
 START_S = 30.0
-REDIS_MEMORY = "8mb"
+REDIS_MEMORY = "6mb"
 """Redis itself takes about one and the shop's carts and cached products less than another."""
 POSTGRES_CONNECTIONS = 60
 PRODUCTS = 120

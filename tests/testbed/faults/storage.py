@@ -77,7 +77,7 @@ REDIS_EVICTING = Fault(
         metric_or_code="redis.keys.evicted",
         postmortem=(
             "A batch job wrote recommendations into the Redis that cart, catalog and payments share, until "
-            "its memory of 8 MB was used up and it evicted the keys that were used longest ago. "
+            "its memory of 6 MB was used up and it evicted the keys that were used longest ago. "
             "Carts vanished within seconds, so customers found them empty and checkouts were refused with "
             "400, and catalog had to load almost every product from PostgreSQL. "
             "It ended when the import was stopped; carts need a store that does not evict them."
