@@ -11,18 +11,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.deliver.sanitize import block, cut
-from agent.evaluate.inspection import meaning
-from agent.evaluate.inspection.changes import NOTABLE, Change
-from agent.evaluate.inspection.drawing import Frame, Line, Plot, plot, spark, steps
+from agent.evaluate.inspection.drawing import Frame, steps
+from agent.evaluate.inspection.figures import Figure, Small, figures, hot, metric, smalls
 from agent.evaluate.inspection.overview import Run, strip
-from agent.evaluate.inspection.report import Mark, Report, Resource, ServiceReport, series_of
+from agent.evaluate.inspection.report import Mark, Report, ServiceReport
 from agent.evaluate.inspection.shape import Span
-from agent.evaluate.inspection.tallies import LEVELS
 from agent.serve.plots import quantity
 from agent.serve.text import clock, length, stamp
 from ingest.record import Nanos
@@ -31,41 +28,12 @@ _DETAILED = 40
 """Services with plots; a recording of hundreds must still be a page that opens."""
 _NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
 _OPEN = 3
-_PATIENCE = 4
 _NARROW = 360.0
 """Pixels that the overview has at least: times are as many as fit there."""
 _COMPLAINT, _TELLING = 110, 30
 _ROWS = 30
 """Services that the overview shows unfolded; quiet ones after `_QUIET` are folded too."""
 _QUIET = 12
-_SPARKS = (
-    ("requests", "requests"),
-    ("p95", "p95"),
-    ("failed", "failed"),
-    ("complaints", "warn + error lines"),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Small:
-    """A small curve in a service's line."""
-
-    label: str
-    path: str
-    words: str
-    hot: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A plot with its caption."""
-
-    title: str
-    words: str
-    hot: int
-    plot: Plot
-    keys: tuple[tuple[str, str], ...]
-    """(class, label) of what is drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +78,6 @@ def render(report: Report) -> str:
         seams=[(round(100 * seam.at, 2), seam.cut) for seam in layout.seams],
         incident=_ribbon(report, [report.incident] if report.incident else []),
         normal=_ribbon(report, _union(report)),
-        columns=_SPARKS,
     )
 
 
@@ -124,7 +91,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "clock": clock, "stamp": stamp, "lasting": length, "steps": steps, "quantity": quantity, "hot": _hot,
+        "clock": clock, "stamp": stamp, "lasting": length, "steps": steps, "quantity": quantity, "hot": hot,
     }  # fmt: skip
     return environment
 
@@ -162,9 +129,9 @@ def _row(number: int, service: ServiceReport, report: Report) -> Row:
         strip=strip(service, report),
         marks=tuple((round(100 * report.layout.place(mark.time), 2), mark) for mark in service.happened),
         guilty=guilty,
-        smalls=tuple(_smalls(service, report)),
-        figures=tuple(_figures(service, report, frame)) if detailed else None,
-        metrics=tuple(_metric(change, report, frame) for change in service.metrics) if detailed else (),
+        smalls=tuple(smalls(service, report)),
+        figures=tuple(figures(service, report, frame)) if detailed else None,
+        metrics=tuple(metric(change, report, frame) for change in service.metrics) if detailed else (),
         opened=(number < _OPEN and bool(service.leading)) or guilty,
     )
 
@@ -175,141 +142,6 @@ def _complaint(service: ServiceReport) -> str:
     return cut(
         max(found, key=lambda gist: min(sum(map(str.isalpha, gist)), _TELLING), default=""), _COMPLAINT
     )
-
-
-def _smalls(service: ServiceReport, report: Report) -> list[Small]:
-    found = [(label, service.changes[name]) for name, label in _SPARKS if name in service.changes]
-    busiest = max((r for r in service.resources), key=lambda r: r.changes[0].harm, default=None)
-    if busiest is not None:
-        found.append((meaning.TITLES[busiest.family], busiest.changes[0]))
-    return [
-        Small(
-            label=change.track.label if label == "p95" else label,
-            path=spark(_cells(change, report), report.layout),
-            words=_levels(change),
-            hot=_hot(change),
-        )
-        for label, change in found
-    ]
-
-
-def _figures(service: ServiceReport, report: Report, frame: Frame) -> list[Figure]:
-    found = []
-    changes = service.changes
-    for title, names in (("Requests", ("requests",)), ("Latency", ("p50", "p95")), ("Failed", ("failed",))):
-        drawn = [changes[name] for name in names if name in changes]
-        if drawn:
-            normal = report.baseline.get("spans" if service.operations else "metrics", ())
-            css = ("c5", "c1") if len(drawn) > 1 else ("c1",)
-            lines = [_cells(change, report, name) for change, name in zip(drawn, css, strict=True)]
-            found.append(_figure(title, drawn, lines, frame, normal))
-    if service.levels:
-        found.append(_log_figure(service, report, frame))
-    found += [_resource(resource, report, frame) for resource in service.resources]
-    return found
-
-
-def _figure(
-    title: str, drawn: Sequence[Change], lines: Sequence[Line], frame: Frame, normal: Sequence[Span]
-) -> Figure:
-    told = drawn[-1]
-    return Figure(
-        title=title,
-        words=_words(told) if len(drawn) > 1 else _levels(told),
-        hot=_hot(told),
-        plot=plot(lines, frame, unit=told.track.unit, normal=normal, from_zero=True),
-        keys=tuple((line.css, line.label) for line in lines) if len(lines) > 1 else (),
-    )
-
-
-def _log_figure(service: ServiceReport, report: Report, frame: Frame) -> Figure:
-    told = service.changes["complaints"]
-    lines = [
-        Line(
-            label=name,
-            css=f"v-{name}",
-            times=report.grid.starts,
-            values=np.asarray(values),
-            interval=report.grid.cell,
-        )
-        for name, values in zip(LEVELS, service.levels, strict=True)
-    ]
-    shown = [line for line in lines if np.nan_to_num(line.values).any()]
-    normal = report.baseline.get("logs", ())
-    return Figure(
-        title="Log lines",
-        words=_words(told if abs(told.score) >= NOTABLE else service.changes["lines"]),
-        hot=_hot(told),
-        plot=plot(shown or lines[:1], frame, unit="/min", normal=normal, stacked=True),
-        keys=tuple((line.css, line.label) for line in shown) if len(shown) > 1 else (),
-    )
-
-
-def _resource(resource: Resource, report: Report, frame: Frame) -> Figure:
-    lines = [_raw(change, f"c{number + 1}") for number, change in enumerate(resource.changes)]
-    told = resource.changes[0]
-    capacity = (
-        ""
-        if resource.capacity is None or resource.unit == "%"
-        else f" of {quantity(resource.capacity, resource.unit)}"
-    )
-    return Figure(
-        title=meaning.TITLES[resource.family],
-        words=_words(told) + capacity,
-        hot=_hot(told),
-        plot=plot(
-            lines,
-            frame,
-            unit=resource.unit,
-            normal=report.baseline.get("metrics", ()),
-            capacity=resource.capacity,
-            from_zero=True,
-        ),
-        keys=tuple((line.css, line.label) for line in lines) if len(lines) > 1 else (),
-    )
-
-
-def _metric(change: Change, report: Report, frame: Frame) -> Figure:
-    normal = report.baseline.get("metrics", ())
-    return Figure(
-        title=change.track.label,
-        words=_levels(change),
-        hot=_hot(change),
-        plot=plot([_raw(change, "c1")], frame, unit=change.track.unit, normal=normal),
-        keys=(),
-    )
-
-
-def _cells(change: Change, report: Report, css: str = "c1") -> Line:
-    grid, track = report.grid, change.track
-    middles = grid.starts + grid.cell // 2
-    # A service that is asked rarely has a latency now and then: its curve goes on over a few empty cells.
-    patience = _PATIENCE if track.name in {"p50", "p95", "failed"} else 1
-    return Line(label=track.label, css=css, times=middles, values=track.values, interval=patience * grid.cell)
-
-
-def _raw(change: Change, css: str) -> Line:
-    series = series_of(change)
-    return Line(
-        label=series.label, css=css, times=series.times, values=series.values, interval=series.interval
-    )
-
-
-def _levels(change: Change) -> str:
-    if not np.isfinite(change.before):
-        return quantity(change.during, change.track.unit) if np.isfinite(change.during) else ""
-    if abs(change.score) < NOTABLE:
-        return quantity(change.before, change.track.unit).replace(" /", "/")
-    return change.words.removeprefix(change.track.label).strip()
-
-
-def _words(change: Change) -> str:
-    return f"{change.track.label} {_levels(change)}"
-
-
-def _hot(change: Change) -> int:
-    """Return 0 to 3: how strongly a change for the worse is to be seen."""
-    return sum(change.harm >= edge for edge in (3.0, 8.0, 20.0))
 
 
 def _ribbon(report: Report, spans: Sequence[Span]) -> list[tuple[float, float]]:
