@@ -179,7 +179,7 @@ class KafkaSource:
         while not self._stop.is_set():
             clients: list[KafkaNetClient] = []
             try:
-                return KafkaConsumer(**self._settings, kafka_client=_remembering(clients))
+                return KafkaConsumer(**self._settings, kafka_client=remembering(clients))
             except FATAL as error:
                 self._fail(error)
                 return None
@@ -262,7 +262,7 @@ class KafkaSource:
         return full
 
     def _deliver(self, consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        records = [_record(message) for fetched in polled.values() for message in fetched]
+        records = [record_of(message) for fetched in polled.values() for message in fetched]
         ends = {(tp.topic, tp.partition): consumer.highwater(tp) for tp in consumer.assignment()}
         self._handover.deliver(records, {part: end for part, end in ends.items() if end is not None})
 
@@ -290,7 +290,9 @@ def topic_pattern(topics: Sequence[str]) -> str:
     return "^(?:" + "|".join(parts) + ")"
 
 
-def _remembering(made: list[KafkaNetClient]) -> Callable[..., KafkaNetClient]:
+def remembering(made: list[KafkaNetClient]) -> Callable[..., KafkaNetClient]:
+    """Return a maker of network clients that lists them, to be closed when the constructor fails."""
+
     def build(**settings: Any) -> KafkaNetClient:
         client = KafkaNetClient(**settings)
         # kafka-python 3.0.12 does not hand this setting on, and a mistyped topic would be created.
@@ -301,7 +303,8 @@ def _remembering(made: list[KafkaNetClient]) -> Callable[..., KafkaNetClient]:
     return build
 
 
-def _record(message: Any) -> Record:
+def record_of(message: Any) -> Record:
+    """Return a fetched message as a record."""
     return Record(
         origin=Origin(topic=message.topic, partition=message.partition, offset=message.offset),
         key=message.key,
