@@ -7,6 +7,7 @@ names come before the ones other shippers use.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ingest.events import Resource, TopicDefaults
 
@@ -71,24 +72,36 @@ _PLACEHOLDER = "unknown_service"
 """What OpenTelemetry SDKs write when nobody named the service; any other name is better."""
 
 
+class Names(NamedTuple):
+    """The attributes that say whose telemetry it is, in the order in which they are believed."""
+
+    environment: tuple[str, ...]
+    service: tuple[str, ...]
+    instance: tuple[str, ...]
+    node: tuple[str, ...]
+
+
+EVERY = Names(ENVIRONMENT, SERVICE, INSTANCE, NODE)
+
+
 def resolve(attributes: Mapping[str, object], defaults: TopicDefaults) -> Resource:
     """Return whose telemetry `attributes` describe; what they leave out comes from the topic."""
     return identify(attributes, defaults)[0]
 
 
-def identify(attributes: Mapping[str, object], defaults: TopicDefaults) -> tuple[Resource, tuple[str, ...]]:
-    """Return the resource and the names of the attributes that it was read from."""
-    fallback = dict(defaults.extra)
+def identify(
+    attributes: Mapping[str, object], defaults: TopicDefaults, among: Names = EVERY
+) -> tuple[Resource, tuple[str, ...]]:
+    """Return the resource and the names of the attributes that it was read from.
 
-    def first(names: tuple[str, ...]) -> tuple[str, str] | tuple[None, None]:
-        for name in names:
-            value = attributes.get(name)
-            if isinstance(value, str) and value and not value.startswith(_PLACEHOLDER):
-                return name, value
-        name = next((name for name in names if fallback.get(name)), "")
-        return (name, fallback[name]) if name else (None, None)
-
-    found = (first(ENVIRONMENT), first(SERVICE), first(INSTANCE), first(NODE))
+    `among` may leave out names that the attributes do not have.
+    """
+    found = [_first(attributes, names) for names in among]
+    if defaults.extra:
+        fallback = dict(defaults.extra)
+        for place, (one, names) in enumerate(zip(found, EVERY, strict=True)):
+            if one[0] is None:
+                found[place] = _first(fallback, names)
     (_, environment), (_, service), (instance_from, instance), (node_from, node) = found
     if node == instance and node_from in _HOST and instance_from != node_from:
         node = None  # inside a container the host's name is the container's own
@@ -98,4 +111,12 @@ def identify(attributes: Mapping[str, object], defaults: TopicDefaults) -> tuple
         instance=instance,
         node=node,
     )
-    return resource, tuple(name for name, _ in found if name is not None)
+    return resource, tuple([name for name, _ in found if name is not None])
+
+
+def _first(attributes: Mapping[str, object], names: tuple[str, ...]) -> tuple[str, str] | tuple[None, None]:
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str) and value and not value.startswith(_PLACEHOLDER):
+            return name, value
+    return None, None

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from ingest.events import Decoded, DecodeError, Event, Labels, Reject, RejectReason, Resource, TopicDefaults
-from ingest.identity import identify
+from ingest.identity import EVERY, Names, identify
 from ingest.record import SECOND, Nanos, Origin, Record
 
 MAX_RECORD = 4 * 1024 * 1024
@@ -61,9 +61,11 @@ class Batch:
         """Return the name of a metric, span, service or the like, cut to `MAX_LABEL` bytes."""
         return self._cut(value, MAX_LABEL, "name") if len(value) > MAX_LABEL // 4 else value
 
-    def resource(self, attributes: Mapping[str, object]) -> tuple[Resource, tuple[str, ...]]:
+    def resource(
+        self, attributes: Mapping[str, object], among: Names = EVERY
+    ) -> tuple[Resource, tuple[str, ...]]:
         """Return whose telemetry these attributes describe, and the names that were read for it."""
-        found, used = identify(attributes, self.defaults)
+        found, used = identify(attributes, self.defaults, among)
         texts = (found.environment, found.service, found.instance or "", found.node or "")
         if max(map(len, texts)) > MAX_LABEL // 4:
             found = Resource(
@@ -77,13 +79,14 @@ class Batch:
     def labels(self, pairs: Iterable[tuple[str, str]]) -> Labels:
         """Return the pairs sorted by name, at most `MAX_LABELS` of them, each within `MAX_LABEL` bytes."""
         short = MAX_LABEL // 4
-        kept = sorted(
+        kept = [
             (
                 key if len(key) <= short else self._cut(key, MAX_LABEL, "label"),
                 value if len(value) <= short else self._cut(value, MAX_LABEL, "label"),
             )
             for key, value in pairs
-        )
+        ]
+        kept.sort()
         if len(kept) > MAX_LABELS:
             self.cuts["labels"] += len(kept) - MAX_LABELS
             del kept[MAX_LABELS:]
@@ -104,5 +107,7 @@ class Batch:
             detail = first.detail if count == 1 else f"{first.detail} (first of {count} items, all refused)"
             raise DecodeError(first.reason, detail)
         return Decoded(
-            events=tuple(self.events), rejects=tuple(self.rejects), cuts=tuple(sorted(self.cuts.items()))
+            events=tuple(self.events),
+            rejects=tuple(self.rejects),
+            cuts=tuple(sorted(self.cuts.items())) if self.cuts else (),
         )

@@ -14,25 +14,9 @@ from ingest.decoders.batch import Batch
 from ingest.decoders.json_text import to_text
 from ingest.decoders.times import parse_time
 from ingest.events import DecodeError, RejectReason, Resource
-from ingest.identity import SERVICE
+from ingest.identity import EVERY, SERVICE, Names
 from ingest.record import Nanos
 
-TIME = (
-    "time", "timestamp", "@timestamp", "ts", "datetime", "eventTime", "event_time", "time_unix_nano",
-    "timeUnixNano", "Timestamp", "@t", "asctime", "date", "time_iso8601",
-)  # fmt: skip
-BODY = (
-    "body", "message", "msg", "log", "text", "event.original", "Message", "MESSAGE", "RenderedMessage", "@m",
-    "@mt", "short_message", "event", "error.message",
-)  # fmt: skip
-LEVEL = (
-    "severity_text", "severityText", "severity", "level", "lvl", "log.level", "loglevel", "log_level",
-    "levelname", "Level", "@l", "levelno", "priority",
-)  # fmt: skip
-NUMBER = ("severity_number", "severityNumber")
-TRACE_ID = ("trace_id", "traceId", "trace.id", "traceID", "traceid", "TraceId", "dd.trace_id")
-SPAN_ID = ("span_id", "spanId", "span.id", "spanID", "spanid", "SpanId", "dd.span_id")
-PARENT_ID = ("parent_span_id", "parentSpanId", "parent.id", "parent_id", "parentId")
 MAX_ID = 64
 CONTAINERS = frozenset({"attributes", "labels", "tags", "fields"})
 _RESOURCES = ("resource.attributes.", "resource.")
@@ -74,16 +58,26 @@ class Fields:
             )
         return time
 
-    def take_resource(self, batch: Batch) -> Resource:
-        """Return whose telemetry this is; containers are asked only where the object names no service."""
-        named = any(isinstance(self.top.get(name), str) for name in SERVICE[:3])
-        known: Mapping[str, Any] = self.top if named or not self.extras else {**self.extras, **self.top}
-        resource, names = batch.resource(known)
+    def take_resource(self, batch: Batch, whose: Names = EVERY) -> Resource:
+        """Return whose telemetry this is; containers are asked only where the object names no service.
+
+        `whose` may leave out names that `top` does not have.
+        """
+        if not self.extras or any(isinstance(self.top.get(name), str) for name in SERVICE[:3]):
+            resource, names = batch.resource(self.top, whose)
+        else:
+            resource, names = batch.resource({**self.extras, **self.top})
         self.used.update(names)
         return resource
 
     def rest(self) -> Iterable[tuple[str, str]]:
         """Yield what no field has taken, as text; a container's value gives way to the object's own."""
+        if not self.extras:
+            used = self.used
+            for name, value in self.top.items():
+                if name not in used and value is not None:
+                    yield name, value if isinstance(value, str) else to_text(value)
+            return
         for name, value in self.extras.items():
             if value is not None and (name not in self.used or name in self.top):
                 yield name, scalar_text(value)
@@ -105,7 +99,7 @@ def scalar_text(value: Any) -> str:
 
 def read_fields(item: Mapping[str, Any]) -> Fields:
     """Return the flat view of one object."""
-    if not any(isinstance(value, dict) for value in item.values()):
+    if dict not in map(type, item.values()):
         return Fields(top=dict(item), extras={})
     top: dict[str, Any] = {}
     extras: dict[str, Any] = {}

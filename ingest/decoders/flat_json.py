@@ -7,14 +7,15 @@ taken or refused by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ingest.decoders import flat_fields as names
+from ingest.decoders import flat_plan as names
 from ingest.decoders import severity
 from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, known_id, read_fields, scalar_text
 from ingest.decoders.flat_histograms import read_histogram
+from ingest.decoders.flat_plan import Plan, plan_of
 from ingest.decoders.flat_spans import is_span, read_span
 from ingest.decoders.json_text import parse_json
 from ingest.decoders.log_fields import sequence_key, with_error
@@ -51,29 +52,29 @@ def read_each(value: bytes, read: Callable[[Any, Batch], Event], batch: Batch) -
             batch.rejects.append(error.reject)
 
 
-def documents(value: bytes, batch: Batch) -> Iterator[Any]:
-    """Yield the values of a document, of its array, or of its lines; a bad line is refused alone."""
+def documents(value: bytes, batch: Batch) -> Sequence[Any]:
+    """Return the values of a document, of its array, or of its lines; a bad line is refused alone."""
     try:
         whole = parse_json(value)
     except DecodeError as error:
         lines = [line for line in value.split(b"\n") if line.strip()]
         if len(lines) < 2:
             raise
-        batch_error = error.reject
-    else:
-        yield from whole if isinstance(whole, list) else (whole,)
-        return
-    good = 0
+        return _by_line(lines, error, batch)
+    return whole if isinstance(whole, list) else (whole,)
+
+
+def _by_line(lines: list[bytes], whole: DecodeError, batch: Batch) -> list[Any]:
+    found: list[Any] = []
+    rejects = []
     for line in lines:
         try:
-            parsed = parse_json(line)
+            found.append(parse_json(line))
         except DecodeError as error:
-            batch.rejects.append(error.reject)
-            continue
-        good += 1
-        yield parsed
-    if not good:  # one broken document over several lines, not several documents
-        batch.rejects[:] = [batch_error]
+            rejects.append(error.reject)
+    # Without a good line it is one broken document over several lines, not several documents.
+    batch.rejects.extend(rejects if found else [whole.reject])
+    return found
 
 
 def read_object(item: Any, batch: Batch) -> Event:
@@ -81,8 +82,9 @@ def read_object(item: Any, batch: Batch) -> Event:
     if not isinstance(item, dict):
         raise DecodeError(RejectReason.MALFORMED, "an item is not a JSON object")
     fields = read_fields(item)
-    other = other_reader(fields.top)
-    return _log(fields, item, batch) if other is None else other(fields, batch)
+    plan = plan_of(fields.top)
+    other = None if plan.only_log else other_reader(fields.top)
+    return _log(fields, item, plan, batch) if other is None else other(fields, batch)
 
 
 def other_reader(top: dict[str, Any]) -> Callable[[Fields, Batch], Event] | None:
@@ -123,9 +125,9 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _time(fields: Fields, batch: Batch) -> Nanos:
-    configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
-    time = fields.take_time((*configured, *names.TIME), batch.defaults.time_zone)
+def _time(fields: Fields, batch: Batch, among: tuple[str, ...] = names.TIME) -> Nanos:
+    configured = batch.defaults.time_field
+    time = fields.take_time((configured, *among) if configured else among, batch.defaults.time_zone)
     return batch.stamped(batch.received) if time is None else batch.valid_time(time)
 
 
@@ -177,13 +179,13 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
     )
 
 
-def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
-    time = _time(fields, batch)
-    number, stated = _level(fields)
-    body = _body(fields, item, stated)
-    trace_id = known_id(fields.take_text(names.TRACE_ID))
-    span_id = known_id(fields.take_text(names.SPAN_ID))
-    resource = fields.take_resource(batch)
+def _log(fields: Fields, item: dict[str, Any], plan: Plan, batch: Batch) -> LogEvent:
+    time = _time(fields, batch, plan.time)
+    number, stated = _level(fields, plan.number, plan.level)
+    body = _body(fields, item, plan.body, stated)
+    trace_id = known_id(fields.take_text(plan.trace_id))
+    span_id = known_id(fields.take_text(plan.span_id))
+    resource = fields.take_resource(batch, plan.whose)
     attributes = dict(fields.rest())
     return LogEvent(
         origin=batch.origin,
@@ -198,8 +200,8 @@ def _log(fields: Fields, item: dict[str, Any], batch: Batch) -> LogEvent:
     )
 
 
-def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
-    value = fields.take(names.BODY)
+def _body(fields: Fields, item: dict[str, Any], among: tuple[str, ...], has_level: bool) -> str:
+    value = fields.take(among)
     if value is None:
         # `body: {...}` was flattened away; a structured body is kept as JSON.
         inner = next((item[name] for name in names.BODY if isinstance(item.get(name), dict)), None)
@@ -217,13 +219,13 @@ def _body(fields: Fields, item: dict[str, Any], has_level: bool) -> str:
 
 def level_of(fields: Fields) -> int:
     """Return the severity number that the fields state, 0 when they state none."""
-    return _level(fields)[0]
+    return _level(fields, names.NUMBER, names.LEVEL)[0]
 
 
-def _level(fields: Fields) -> tuple[int, bool]:
+def _level(fields: Fields, numbers: tuple[str, ...], levels: tuple[str, ...]) -> tuple[int, bool]:
     """Return (severity number, whether any field states a level)."""
-    number = fields.take(names.NUMBER)
-    shown = fields.take(names.LEVEL)
+    number = fields.take(numbers)
+    shown = fields.take(levels)
     if isinstance(number, int) and 1 <= number <= 24:
         return number, shown is not None
     if isinstance(shown, str):

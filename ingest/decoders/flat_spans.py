@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ingest.decoders import flat_fields as names
+from ingest.decoders import flat_plan as names
 from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, known_id, scalar_text
 from ingest.decoders.otlp_traces import KEPT, KINDS, peer_of, span_times

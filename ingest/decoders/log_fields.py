@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_SESSION = ("session.id", "session_id", "sessionId")
-_THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
+SESSION = ("session.id", "session_id", "sessionId")
+THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
 _STACKS = (
     "error.stack_trace", "exception.stacktrace", "exception.stack_trace", "stack_trace", "stacktrace",
     "error.stack", "err.stack", "exc_info",
 )  # fmt: skip
-_LONGEST = 256
+_TOLD = frozenset({*_STACKS, "error.message", "exception.type", "exception.message"})
+"""Attributes of which any has to be there for the body to say more."""
+LONGEST = 256
 """Characters of a key; it only has to be the same for lines that belong together."""
 
 
 def sequence_key(attributes: Mapping[str, str], instance: str | None) -> str | None:
     """Return what orders lines without a trace: the session, else the thread of this instance."""
-    for name in _SESSION:
+    for name in SESSION:
         if attributes.get(name):
-            return attributes[name][:_LONGEST]
-    for name in _THREAD:
+            return attributes[name][:LONGEST]
+    for name in THREAD:
         if attributes.get(name):
-            return f"{instance or ''}/{attributes[name][:_LONGEST]}"
+            return f"{instance or ''}/{attributes[name][:LONGEST]}"
     return None
 
 
@@ -41,6 +43,8 @@ def with_error(body: str, attributes: dict[str, str]) -> str:
 
     A trace that is told moves from `attributes` to the body, where it is not cut to a label's length.
     """
+    if _TOLD.isdisjoint(attributes):
+        return body
     stack = next((attributes.pop(name) for name in _STACKS if attributes.get(name)), "").strip("\n")
     if stack:
         return body if stack in body else f"{body}\n{stack}".lstrip("\n")

@@ -11,7 +11,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ingest.decoders import flat_fields as names
+from ingest.decoders import flat_plan as names
 from ingest.decoders import severity
 from ingest.decoders.batch import Batch
 from ingest.decoders.flat_fields import Fields, known_id, read_fields
