@@ -7,8 +7,11 @@ from pathlib import Path
 
 
 def raise_priority(root: int, niceness: int) -> None:
-    """Set the niceness of every thread of `root` and of all processes below it. Needs root below 0."""
-    for pid in [root, *_descendants(root)]:
+    """Set the niceness of every thread of all processes below `root`, not its own. Needs root below 0.
+
+    What is started later begins as `root` is, so that starting disturbs nobody.
+    """
+    for pid in _descendants(root):
         for task in _names(Path(f"/proc/{pid}/task")):
             try:
                 # Linux keeps a niceness a thread; new threads take that of their maker.
