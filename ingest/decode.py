@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -63,17 +64,19 @@ class Decode:
         make_batch: Callable[[Record, Nanos, TopicDefaults], Batch] = Batch,
     ) -> None:
         self._topics = dict(topics)
+        requests = otlp.Otlp()
+        self.otlp_path = requests.path
         self._on_choice = on_choice
         self._make_batch = make_batch
         self._choices: dict[tuple[str, str], Choice] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._known: dict[str, TopicDefaults] = {}
         self._decoders: dict[str, Decoder] = {
-            AUTO: decode_auto,
-            "otlp": otlp.decode_any,
-            "otlp_logs": otlp.decode_logs,
-            "otlp_metrics": otlp.decode_metrics,
-            "otlp_traces": otlp.decode_traces,
+            AUTO: partial(decode_auto, read_otlp=requests.decode_any),
+            "otlp": requests.decode_any,
+            "otlp_logs": requests.decode_logs,
+            "otlp_metrics": requests.decode_metrics,
+            "otlp_traces": requests.decode_traces,
             "otlp_json": otlp_json.decode,
             "json": flat_json.decode,
             "ecs": ecs.decode,

@@ -28,6 +28,11 @@ KEPT = frozenset({
     "server.port", "service.version", "session.id", "thread.name",
 })  # fmt: skip
 """Attributes that a later stage or a reader of evidence has a use for; the rest would only cost memory."""
+PEER_NAMES = (
+    "peer.service", "server.address", "net.peer.name", "db.system.name", "db.system", "messaging.system",
+    "messaging.destination.name", "rpc.service",
+)  # fmt: skip
+"""Attributes that `peer_of` looks at."""
 _OUTGOING = frozenset({SpanKind.CLIENT, SpanKind.PRODUCER})
 _STATUS_ERROR = 2
 
@@ -93,7 +98,7 @@ def peer_of(kind: SpanKind, attributes: Mapping[str, str]) -> str | None:
     named = attributes.get("peer.service")
     if named:
         return named
-    address = _host(attributes.get("server.address") or attributes.get("net.peer.name") or "")
+    address = host(attributes.get("server.address") or attributes.get("net.peer.name") or "")
     system = attributes.get("db.system.name") or attributes.get("db.system")
     if system and kind is not SpanKind.SERVER:
         return f"{system}:{address}" if address else system
@@ -106,7 +111,7 @@ def peer_of(kind: SpanKind, attributes: Mapping[str, str]) -> str | None:
     return address or attributes.get("rpc.service") or None
 
 
-def _host(address: str) -> str:
-    """Kubernetes' long service name says no more than its first part."""
+def host(address: str) -> str:
+    """Return an address; of Kubernetes' long service name the first part, which says as much."""
     inside = address.removesuffix(".").removesuffix(".cluster.local")
     return inside.split(".", 1)[0] if inside.endswith(".svc") else address

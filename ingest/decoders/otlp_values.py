@@ -53,7 +53,11 @@ def attribute_map(attributes: Iterable[Any]) -> dict[str, str]:
 
 def read_resource(message: Any, batch: Batch) -> tuple[Resource, str | None]:
     """Return whose telemetry a ResourceLogs, -Metrics or -Spans holds, and the version it runs."""
-    attributes = attribute_map(message.resource.attributes)
+    return owner_of(attribute_map(message.resource.attributes), batch)
+
+
+def owner_of(attributes: dict[str, str], batch: Batch) -> tuple[Resource, str | None]:
+    """Return what the attributes of a resource say: whose telemetry it is and the version that runs."""
     return batch.resource(attributes)[0], attributes.get("service.version") or None
 
 

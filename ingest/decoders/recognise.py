@@ -135,7 +135,9 @@ _BYTES = Seen("otlp", "it begins as an OTLP request in protobuf does")
 _TEXT = Seen("text", "text that begins as no other format does")
 
 
-def decode_auto(value: bytes, batch: Batch) -> Seen:
+def decode_auto(
+    value: bytes, batch: Batch, read_otlp: Callable[[bytes, Batch], None] = otlp.decode_any
+) -> Seen:
     """Read whatever the record is and say what; `DecodeError` (unknown format) when it is nothing we know."""
     if batch.headers and cloudevents.is_binary(batch):
         cloudevents.decode(value, batch)
@@ -143,7 +145,7 @@ def decode_auto(value: bytes, batch: Batch) -> Seen:
     if _JSON_START.match(value):
         return _read_json(value, batch)
     if _OTLP_START.match(value):
-        otlp.decode_any(value, batch)
+        read_otlp(value, batch)
         return _BYTES
     return _read_text(value, batch)
 

@@ -1,0 +1,62 @@
+"""Hatch's hook: compile the OTLP decoder while the package is built, or say that Faultline does without it.
+
+The extension is optional: where no C compiler is found, the reference path in Python reads the same.
+Run by itself (`python .ci/build_decoder.py`) it compiles in place, after a change, if Cython is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from Cython.Build import cythonize
+from setuptools import Distribution, Extension
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CompileError
+
+ROOT = Path(__file__).parent.parent
+MODULE = "ingest.decoders._otlp"
+SOURCE = ROOT / "ingest" / "decoders" / "_otlp.pyx"
+
+
+def compiled(root: Path, options: tuple[str, ...] = ("-O3",)) -> Path:
+    """Return the extension's path below `root`, compiled; distutils' errors where that is not possible."""
+    with tempfile.TemporaryDirectory() as scratch:
+        extension = Extension(MODULE, [str(SOURCE)], extra_compile_args=list(options))
+        modules = cythonize([extension], build_dir=scratch, force=True, quiet=True)
+        command = build_ext(Distribution({"name": "faultline", "ext_modules": modules}))
+        command.build_lib = command.build_temp = scratch
+        command.ensure_finalized()
+        command.run()
+        built = Path(command.get_ext_fullpath(MODULE))
+        target = root / SOURCE.parent.relative_to(ROOT) / built.name
+        shutil.copyfile(built, target)
+    return target
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # run by itself
+    BuildHookInterface = object
+
+
+class CustomBuildHook(BuildHookInterface):
+    """Adds the compiled decoder to a wheel, or puts it beside its source for an editable installation."""
+
+    def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
+        """Compile; a failure leaves a package for every platform, without it."""
+        try:
+            target = compiled(ROOT)
+        except (BaseError, CompileError, OSError) as error:
+            print(f"The OTLP decoder was not compiled, the one in Python is used: {error}", file=sys.stderr)
+            return
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        build_data["artifacts"].append(f"/{target.relative_to(ROOT).as_posix()}")
+
+
+if __name__ == "__main__":
+    print(compiled(ROOT, tuple(sys.argv[1:]) or ("-O3",)))
