@@ -8,7 +8,6 @@ that a suite that is cut short has some of everything.
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 import time
 from collections import deque
@@ -147,8 +146,8 @@ class Suite:
         finally:
             for one in self._running:
                 one.child.stop(timeout_s=60)
-        if not self._failed:
-            shutil.rmtree(self._dataset / CONSOLES, ignore_errors=True)
+        if not any((self._dataset / CONSOLES).iterdir()):
+            (self._dataset / CONSOLES).rmdir()
         return self._failed
 
     def _fill(self) -> None:
@@ -167,6 +166,8 @@ class Suite:
         for one in [one for one in self._running if not one.child.running]:
             self._running.remove(one)
             if is_whole(self._dataset, one.job.name):
+                for console in (self._dataset / CONSOLES).glob(f"{one.job.name}.*"):
+                    console.unlink()
                 self._say(f"[{self._clock()}] {one.job.name} is there. {self._progress()}")
             elif one.attempt < TRIES:
                 self._say(
