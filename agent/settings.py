@@ -35,7 +35,7 @@ from ingest.decoders.times import zone_named
 Format = Literal[
     "auto", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces", "otlp_json",
     "json", "ecs", "fluent_bit", "vector", "docker", "syslog", "syslog_json", "text",
-    "cloudevents",
+    "telegraf", "prometheus_json", "collectd", "cloudevents", "alertmanager",
 ]  # fmt: skip
 
 
