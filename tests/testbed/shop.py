@@ -53,7 +53,7 @@ NEIGHBOURS = {
 READY_S = 60.0
 WITH_VOLUME = "checkout"
 """The service that has a disk of its own."""
-RESTART_AFTER_S = 8.0
+RESTART_AFTER_S = 12.0
 """What a cluster takes to notice that a process has died, and backs off before it starts it again."""
 MOST_RESTARTS = 5
 """A service that dies more often than this is not the fault's doing but a mistake of ours."""
