@@ -28,7 +28,7 @@ def record_object(one: Explained, number: int) -> dict[str, Any]:
                 "own_time": shown.own_time,
                 "redacted": shown.redacted,
                 "template": shown.template,
-                **msgspec.to_builtins(shown.event),
+                "event": msgspec.to_builtins(shown.event),
             }
             for shown in one.events
         ],

@@ -72,7 +72,7 @@ def _event_lines(shown: Shown) -> Iterator[str]:
     clock = "" if shown.own_time else "  (the broker's: it says none)"
     head = f"{shown.kind:<8}{format_time(event.time)}{clock}"
     yield f"  {click.style(head, fg='green')}"
-    source = f"from {visible(shown.service_from)}"
+    source = _source(shown.service_from)
     named = click.style(source, fg="yellow") if shown.service_from == NOWHERE else source
     whose = f"service {visible(resource.service)}  ({named})"
     yield f"           {whose}  environment {visible(resource.environment)}"
@@ -81,6 +81,10 @@ def _event_lines(shown: Shown) -> Iterator[str]:
     if told:
         yield f"           {told}"
     yield from (f"           {line}" for line in content_lines(event, shown))
+
+
+def _source(name: str) -> str:
+    return name if name == NOWHERE else f"from {visible(name)}"
 
 
 def summary_lines(
@@ -96,7 +100,7 @@ def summary_lines(
     if tally.redacted:
         yield f"  redacted   {tally.redacted:,} events held secrets or personal data"
     for (environment, service, source), count in tally.services.most_common(20):
-        named = f"{visible(service)}  (from {visible(source)}, environment {visible(environment)})"
+        named = f"{visible(service)}  ({_source(source)}, environment {visible(environment)})"
         yield f"  service    {count:>7,}  {named}"
     if len(tally.services) > 20:
         yield f"  … and {len(tally.services) - 20:,} more services"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.fuzz.case import Finding
 from tests.fuzz.case_maker import CaseMaker
-from tests.fuzz.worker import Board, Chunk, Tally, work
+from tests.fuzz.worker import IDLE, MAKING, Board, Chunk, Tally, work
 
 CHUNK = 500
 HANG_CPU_S = 30.0
@@ -81,17 +81,17 @@ class _Slot:
         self._from = (0, 0)
         self._process: ForkProcess | None = None
         self.told: Connection | None = None
-        self._at: tuple[int, int] = (-1, 0)
+        self._at: tuple[int, int, int] = (IDLE, 0, 0)
         self._since = (0.0, 0.0)
         if work_list:
             self._start(0, 0)
 
     def _start(self, place: int, index: int) -> None:
         context = multiprocessing.get_context("fork")
-        self._board.write(-1, 0)
+        self._board.write(IDLE, place, index)
         self.told, end = context.Pipe(duplex=False)
         arguments = (self._chunks, place, index, self._made, self._board, end)
-        self._from, self._at = (place, index), (-1, 0)
+        self._from, self._at = (place, index), (IDLE, 0, 0)
         self._process = context.Process(target=work, args=arguments, daemon=True)
         self._process.start()
         end.close()
@@ -118,22 +118,23 @@ class _Slot:
         if process is None or process.pid is None or self.done:
             return
         at, used, now = self._board.read(), _cpu(process.pid), time.monotonic()
-        if at != self._at or at[0] < 0:
+        if at != self._at or at[0] == IDLE:
             self._at, self._since = at, (used, now)
         elif used - self._since[0] > HANG_CPU_S or now - self._since[1] > STUCK_S:
             self._died(result, "hang")
 
     def _died(self, result: Result, kind: str) -> None:
         """Keep the case that the board names and go on behind it; its chunk's tally is lost."""
-        place, index = self._board.read()
+        doing, place, index = self._board.read()
         code = self.stop()
-        if place < 0:
+        if doing == MAKING and code > 0:
             self.done = True
-            raise RuntimeError(
-                f"the fuzzer itself failed: a worker ended with {_signal(code)} between two cases"
-            )
+            raise RuntimeError(f"the fuzzer itself failed with {_signal(code)} while it made case {index}")
         chunk = self._chunks[place]
         said = f"the process ended with {_signal(code)}" if kind == "crash" else "the case does not end"
+        if doing in {IDLE, MAKING}:
+            # Not this case: memory that an earlier one of the chunk has damaged shows only later.
+            said += f" before case {index} was tried"
         finding = Finding(
             target=chunk.target, kind=kind, signature=f"{kind} {_signal(code)}", detail=said,
             seed=self._made[chunk.target].seed, index=index,

@@ -6,6 +6,7 @@ and by the peak of resident memory: a busy machine makes no findings.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import mmap
 import resource
@@ -28,8 +29,8 @@ BASE_MEMORY, PER_BYTE_MEMORY = 64 * 1024 * 1024, 200
 """Bytes by which one case may raise the peak of resident memory."""
 ROOM = 2 * 1024 * 1024 * 1024
 """Bytes of address space that a worker may take beyond its start; what asks for more gets MemoryError."""
-_STATE = struct.Struct("<qq")
-_IDLE = -1
+_STATE = struct.Struct("<qqq")
+IDLE, MAKING, TRYING = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +59,16 @@ class Board:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _STATE.size)
-        self.write(_IDLE, 0)
+        self.write(IDLE, 0, 0)
 
-    def write(self, chunk: int, index: int) -> None:
-        """Say what is tried next."""
-        _STATE.pack_into(self._memory, 0, chunk, index)
+    def write(self, doing: int, chunk: int, index: int) -> None:
+        """Say what comes next."""
+        _STATE.pack_into(self._memory, 0, doing, chunk, index)
 
-    def read(self) -> tuple[int, int]:
-        """Return (place of the chunk, index of the case)."""
-        chunk, index = _STATE.unpack_from(self._memory, 0)
-        return int(chunk), int(index)
+    def read(self) -> tuple[int, int, int]:
+        """Return (what it is doing, place of the chunk, index of the case)."""
+        doing, chunk, index = _STATE.unpack_from(self._memory, 0)
+        return int(doing), int(chunk), int(index)
 
 
 def allowed_s(case: Case) -> float:
@@ -146,6 +147,7 @@ def work(
     """Run the chunks from place `first` on, the first from case `index`; send tallies and findings."""
     gc.freeze()
     limit_memory()
+    faulthandler.enable()
     for place in range(first, len(chunks)):
         chunk = chunks[place]
         start = max(chunk.start, index) if place == first else chunk.start
@@ -157,9 +159,9 @@ def _chunk(place: int, chunk: Chunk, start: int, maker: CaseMaker, board: Board,
     run = target(chunk.target)
     tally = Tally(target=chunk.target)
     for index in range(start, chunk.stop):
-        board.write(_IDLE, index)
+        board.write(MAKING, place, index)
         case = maker.make(index)
-        board.write(place, index)
+        board.write(TRYING, place, index)
         took, found = timed(run, case, tally.counts)
         tally.records += 1
         tally.bytes += case.size
@@ -177,5 +179,5 @@ def _chunk(place: int, chunk: Chunk, start: int, maker: CaseMaker, board: Board,
                     index=index,
                 )
             )
-    board.write(_IDLE, 0)
+    board.write(IDLE, place, chunk.stop)
     return tally
