@@ -27,9 +27,9 @@ _VECTOR_TIME = ("timestamp", "@timestamp", "time")
 _FLUENT_NOISE = Noise(
     frozenset({
         "container_id", "container_hash", "docker_id", "stream", "source", "logtag", "tag", "PRIORITY", "pri",
-        "priority",
+        "priority", "time",
     }),
-    ("kubernetes.", "docker.", "_", "SYSLOG_", "CODE_", "@metadata."),
+    ("kubernetes.", "log_processed.", "docker.", "log_processed.", "_", "SYSLOG_", "CODE_", "@metadata."),
 )  # fmt: skip
 _VECTOR_NOISE = Noise(
     frozenset({

@@ -21,7 +21,7 @@ _SLACK: Nanos = 60 * SECOND
 
 def decode(value: bytes, batch: Batch) -> None:
     """Read the record as one line; `DecodeError` when it is blank."""
-    text = value.decode("utf-8", "replace").strip("\r\n\0")
+    text = value.decode("utf-8", "replace").removeprefix("\ufeff").strip("\r\n\0")
     if not text.strip():
         raise DecodeError(RejectReason.MALFORMED, "the record is blank")
     batch.events.append(read_text(text, batch))

@@ -23,6 +23,8 @@ from tests.shippers.rsyslog import TEMPLATES, running_rsyslog, say
 from tests.support.broker import Broker, ExistingBroker
 from tests.support.service import RunningService, running_service
 
+NAMED = [name for name, (form, _, _) in TEMPLATES.items() if form != "text"]
+"""Templates that say which program spoke."""
 COLLECTD = {"counters": "false", "rates": "true"}
 """Environment of collectd's topic → its StoreRates."""
 
@@ -95,18 +97,20 @@ def said(live: Live) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+def counted(windows: dict[str, list[WindowSummary]], lines: int) -> dict[str, list[WindowSummary]] | None:
+    """Return the windows when they count so many lines together, None otherwise."""
+    found = sum(one.lines for service in windows.values() for one in service)
+    return windows if found == lines else None
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_what_rsyslog_sends_is_in_the_memory_under_the_programs_that_said_it(
     live: Live, said: int, name: str
 ) -> None:
     """Every message of a template is there once: whose it is, how severe, and a trace in one piece."""
-
-    def everything() -> dict[str, list[WindowSummary]] | None:
-        windows = live.windows(name)
-        counted = sum(one.count for found in windows.values() for w in found for one in w.templates)
-        return windows if counted == said else None
-
-    windows = live.service.eventually(everything, f"{said} messages of {name} in the memory")
+    windows = live.service.eventually(
+        lambda: counted(live.windows(name), said), f"{said} messages of {name} in the memory"
+    )
     assert set(windows) == {"checkout", "postgres", "su", "cart", "unknown"}
     lines = {
         (service, line.instance, line.text)
@@ -122,6 +126,14 @@ def test_what_rsyslog_sends_is_in_the_memory_under_the_programs_that_said_it(
     assert ("postgres", "db-2", "deadlock – 3 waiters") in lines
     severities = {number for window in windows["checkout"] for number in window.severities}
     assert severities == ({0} if name == "rsyslog-file-lines" else {9, 17, 18})
+
+
+def test_bare_messages_are_lines_of_the_topics_service(live: Live, said: int) -> None:
+    """A template of nothing but the message leaves the rest to the topic's settings."""
+    windows = live.service.eventually(
+        lambda: counted(live.windows("rsyslog-text"), said), f"{said} bare messages in the memory"
+    )
+    assert set(windows) == {"unknown"}
 
 
 @pytest.mark.parametrize("environment", COLLECTD)

@@ -11,7 +11,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.shippers import alertmanager, collectd, otel_collector, otel_sdk, rsyslog, telegraf
+from tests.shippers import (
+    alertmanager,
+    collectd,
+    libraries,
+    otel_collector,
+    otel_sdk,
+    rsyslog,
+    telegraf,
+)
 from tests.shippers.fixture import HOME, Fixture, all_fixtures, save, write_expected
 from tests.shippers.programs import ShipperError
 from tests.support.broker import Broker, ExistingBroker, shared_broker
@@ -24,6 +32,8 @@ MAKERS: dict[str, Maker] = {
     "collectd": collectd.fixtures,
     "otel-collector": otel_collector.fixtures,
     "telegraf": telegraf.fixtures,
+    "cloudevents": libraries.cloudevents,
+    "ecs-logging": libraries.ecs_logging,
 }
 
 

@@ -25,6 +25,7 @@ TEMPLATES = {
     "rsyslog-rfc3164": ("syslog", "RSYSLOG_TraditionalForwardFormat", "txt"),
     "rsyslog-rfc3164-precise": ("syslog", "RSYSLOG_ForwardFormat", "txt"),
     "rsyslog-file-lines": ("syslog", "RSYSLOG_TraditionalFileFormat", "txt"),
+    "rsyslog-text": ("text", "message_only", "txt"),
     "rsyslog-json": ("syslog_json", "as_json", "json"),
 }
 """Fixture → format, rsyslog's template, suffix."""
@@ -36,6 +37,7 @@ module(load="imtcp")
 module(load="omkafka")
 input(type="imuxsock" Socket="{folder}/log" CreatePath="off")
 input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{folder}/port")
+template(name="message_only" type="string" string="%msg%")
 template(name="as_json" type="list" option.jsonf="on") {{
   property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
   property(outname="host" name="hostname" format="jsonf")
