@@ -155,7 +155,7 @@ def _still_running(scratch: Path) -> list[str]:
         (RETRY_STORM, "storefront", r"http.client.requests inventory,4xx \d{3}"),
         (LOCK_CONTENTION, "postgres", "still waiting for .* of database"),
         (REDIS_EVICTING, "redis", r"redis\.keys\.evicted  [1-9]"),
-        (REDIS_EVICTING, "checkout", "refused: the cart is empty"),
+        (REDIS_EVICTING, "cart", "not in Redis any more"),
         (POOL_EXHAUSTED, "inventory", "PoolTimeout"),
     ],
     ids=lambda value: getattr(value, "name", value),

@@ -69,7 +69,7 @@ LOCK_CONTENTION = Fault(
 REDIS_EVICTING = Fault(
     name="redis-evicting",
     summary="an import of recommendations fills the shared Redis, which throws carts and products out",
-    symptom="customers find their carts empty and cannot check out",
+    symptom="customers lose their carts and cannot check out",
     truth=Truth(
         service="redis",
         mechanism="memory",
@@ -78,8 +78,8 @@ REDIS_EVICTING = Fault(
         postmortem=(
             "A batch job wrote recommendations into the Redis that cart, catalog and payments share, until "
             "its memory of 6 MB was used up and it evicted the keys that were used longest ago. "
-            "Carts vanished within seconds, so customers found them empty and checkouts were refused with "
-            "400, and catalog had to load almost every product from PostgreSQL. "
+            "Carts vanished within seconds, so cart missed what it had just written and two of three "
+            "checkouts failed, and catalog had to load almost every product from PostgreSQL. "
             "It ended when the import was stopped; carts need a store that does not evict them."
         ),
     ),

@@ -1,8 +1,13 @@
-"""cart: one Redis hash a customer; prices come from the catalogue when an item is added."""
+"""cart: one Redis hash a customer; prices come from the catalogue when an item is added.
+
+A cart that was filled a short time ago and is gone from Redis is an error, not an empty cart.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -41,9 +46,15 @@ def build(running: Running) -> FastAPI:
     def load(customer: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in cache.command("HVALS", f"cart:{customer}")]
 
+    filled: dict[str, float] = {}
+
     @app.get("/carts/{customer}")
     def show(customer: str) -> Any:
         lines = load(customer)
+        if not lines and time.monotonic() - filled.get(customer, -math.inf) < KEEP_S:
+            ago = time.monotonic() - filled[customer]
+            log.error("cart of %s is not in Redis any more, it was filled %d s ago", customer, round(ago))
+            raise HTTPException(500, "the cart is lost")
         total = sum((Decimal(line["price"]) * line["quantity"] for line in lines), Decimal(0))
         return {"customer": customer, "lines": lines, "total": str(total)}
 
@@ -55,11 +66,13 @@ def build(running: Running) -> FastAPI:
         line = {"sku": item.sku, "quantity": item.quantity, "price": product["price"]}
         cache.command("HSET", f"cart:{customer}", item.sku, json.dumps(line))
         cache.command("EXPIRE", f"cart:{customer}", KEEP_S)
+        filled[customer] = time.monotonic()
         log.info("cart of %s: added %d x %s at %s EUR", customer, item.quantity, item.sku, product["price"])
         return {"lines": len(load(customer))}
 
     @app.delete("/carts/{customer}")
     def clear(customer: str) -> Any:
+        filled.pop(customer, None)
         removed = cache.command("DEL", f"cart:{customer}")
         log.info("cart of %s emptied", customer)
         return {"removed": removed}
