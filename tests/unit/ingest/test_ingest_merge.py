@@ -11,13 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.events import LogEvent, MetricKind, SpanEvent
-from ingest.merge import merge
+from ingest.merge import kept_points, merge
 from ingest.minutes import MINUTE, Minutes
 from ingest.record import SECOND, Nanos
 from ingest.sketch import sketch
-from ingest.summary import MAX_SAMPLES, CallWindow, SeriesKey, SeriesWindow, TemplateCount, WindowSummary
+from ingest.summary import (
+    MAX_HISTOGRAMS,
+    MAX_SAMPLES,
+    CallWindow,
+    CounterPoint,
+    CounterWindow,
+    SeriesKey,
+    SeriesWindow,
+    TemplateCount,
+    WindowSummary,
+)
 from ingest.templates import Templates
 from ingest.windows import Windows
+from tests.support.histograms import explicit
 from tests.support.telemetry import T0, Windowed, at, events, log, point
 
 EIGHTHS = st.integers(-80, 80).map(lambda n: n / 8)
@@ -62,6 +73,7 @@ def _summaries(draw: st.DrawFn) -> WindowSummary:
         minimum=min(value for _, value in samples),
         maximum=max(value for _, value in samples),
     )
+    counter = draw(_counters())
     call = CallWindow(
         callee=draw(st.sampled_from(["pay", "db"])),
         operation="op",
@@ -81,7 +93,28 @@ def _summaries(draw: st.DrawFn) -> WindowSummary:
         calls=(call,),
         instances=tuple(sorted(draw(st.sets(st.sampled_from("xyz"))))),
         late=draw(st.integers(0, 3)),
+        counters=(counter,),
     )
+
+
+@st.composite
+def _counters(draw: st.DrawFn) -> CounterWindow:
+    """Draw readings of counters or histograms, few or more than are kept apart."""
+    kind = draw(st.sampled_from([MetricKind.CUMULATIVE, MetricKind.DELTA]))
+    name = draw(st.sampled_from(["scalar", "histogram"]))
+    count = draw(st.sampled_from([1, 3, MAX_HISTOGRAMS, MAX_SAMPLES]))
+    values = draw(st.lists(EIGHTHS, min_size=count, max_size=count))
+    points = [
+        CounterPoint(
+            time=draw(st.integers(0, 9)),
+            value=value,
+            start=draw(st.integers(0, 2)),
+            distribution=explicit([abs(value)]) if name == "histogram" else None,
+        )
+        for value in values
+    ]
+    key = SeriesKey(name=f"{name}.{kind}")
+    return CounterWindow(key=key, kind=kind, unit="", points=kept_points(points, count, kind), count=count)
 
 
 def _bytes(summary: WindowSummary) -> bytes:
