@@ -2,7 +2,7 @@ from ingest.decoders.batch import Batch
 
 SCHEMA: dict[int, dict[int, int]]
 ROOTS: dict[str, int]
-MESSAGE: int
+MESSAGES_FROM: int
 
 class Requests:
     def __init__(self) -> None: ...

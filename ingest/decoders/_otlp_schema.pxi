@@ -70,6 +70,7 @@ SCHEMA = {
     QUANTILE: {1: FIXED64, 2: FIXED64},
 }
 """{message: {field number: its kind}}."""
+MESSAGES_FROM = MESSAGE
 ROOTS = {"logs": LOGS_REQUEST, "metrics": METRICS_REQUEST, "traces": TRACES_REQUEST}
 
 
