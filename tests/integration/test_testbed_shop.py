@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,12 +102,11 @@ def _metrics(value: bytes) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Listener]]:
+def shop() -> Iterator[tuple[Shop, Listener]]:
     """Run a busy shop of its own, with its own broker; afterwards none of its processes may be left."""
-    scratch = tmp_path_factory.mktemp("shop")
-    for folder in (scratch, *scratch.parents[:2]):
-        # PostgreSQL's own user has to pass.
-        folder.chmod(folder.stat().st_mode | 0o011)
+    # Not among pytest's folders: PostgreSQL's own user has to pass, and pytest shuts them for it.
+    scratch = Path(tempfile.mkdtemp(prefix="faultline-shop-"))
+    scratch.chmod(0o711)
     broker = Broker()
     broker.start()
     for topic in TOPICS:
@@ -122,6 +123,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Liste
         running.stop()
         broker.stop()
     assert _still_running(scratch) == []
+    shutil.rmtree(scratch)
 
 
 def _still_running(scratch: Path) -> list[str]:

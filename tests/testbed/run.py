@@ -148,6 +148,7 @@ class _Operation:
         """Open the shop, break it, and have all of it recorded."""
         self._say("starting Redis, PostgreSQL and the services")
         self._shop.start()
+        self._fault.check(self._shop)
         self._shop.open_doors()
         self._favour()
         self._watch(self._plan.warmup_s, "customers come in, warming up")

@@ -23,6 +23,10 @@ class Truth:
     postmortem: str
 
 
+def _anywhere(shop: Shop) -> None:
+    """Most faults can be caused wherever the shop runs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing that can be done to the shop. `truth` is None where nothing goes wrong."""
@@ -33,3 +37,5 @@ class Fault:
     truth: Truth | None
     inject: Callable[[Shop], None]
     heal: Callable[[Shop], None]
+    check: Callable[[Shop], None] = _anywhere
+    """Raises ProcessError where the fault cannot be caused; asked before a run spends its time."""

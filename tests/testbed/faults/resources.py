@@ -24,13 +24,17 @@ def _restart_cart(shop: Shop) -> None:
     shop.restart("cart", VERSIONS["cart"])
 
 
-def _keep_segments(shop: Shop) -> None:
+def _needs_volume(shop: Shop) -> None:
     if shop.why_no_volume is not None:
         raise ProcessError(
             "disk-full needs a file system of limited size, which this run could not mount for checkout: "
             f"{shop.why_no_volume}. Run as root, or with the right to mount (CAP_SYS_ADMIN); "
             "every other fault works without."
         )
+
+
+def _keep_segments(shop: Shop) -> None:
+    _needs_volume(shop)
     shop.set_flags("checkout", **{journal.FLAG: True})
 
 
@@ -94,6 +98,7 @@ DISK_FULL = Fault(
             "It ended when the janitor dropped old segments again; how full the disk is must raise an alert."
         ),
     ),
+    check=_needs_volume,
     inject=_keep_segments,
     heal=_drop_segments,
 )

@@ -20,12 +20,15 @@ from opentelemetry.trace import NoOpTracer
 
 from tests.support.ports import free_port
 from tests.testbed import volume
+from tests.testbed.faults import DISK_FULL, FAULTS
+from tests.testbed.processes import ProcessError
 from tests.testbed.services.journal import FLAG, KEPT, SEGMENT_BYTES, Journal, JournalError
 from tests.testbed.services.network import LOSS, network_of
 from tests.testbed.services.peers import Peer
 from tests.testbed.services.quota import Quota
 from tests.testbed.services.storefront import LIVE, Availability
 from tests.testbed.services.telemetry import left_out
+from tests.testbed.shop import Shop
 
 LOG = logging.getLogger("shop.test")
 
@@ -94,6 +97,16 @@ def test_volume_is_as_small_as_asked_for_and_gone_afterwards(tmp_path: Path) -> 
     assert filled.returncode == 1
     assert "No space left on device" in filled.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_full_says_what_it_needs(tmp_path: Path) -> None:
+    """Without a disk of limited size the fault is refused before anything is recorded."""
+    shop = Shop(tmp_path, "127.0.0.1:9", rate=1.0, traces=0.0, seed=1)
+    shop.why_no_volume = "unshare: unshare failed: Operation not permitted"
+    with pytest.raises(ProcessError, match=r"not permitted\. Run as root.*CAP_SYS_ADMIN"):
+        DISK_FULL.check(shop)
+    for fault in set(FAULTS.values()) - {DISK_FULL}:
+        fault.check(shop)
 
 
 @pytest.fixture
