@@ -37,6 +37,10 @@ class Finding:
     index: int
 
 
+class BrokenPromiseError(Exception):
+    """A promise of the target does not hold."""
+
+
 def save(folder: Path, finding: Finding, case: Case) -> Path:
     """Keep the case as `<target>-<sum>.json` with its value beside it as raw bytes; return the first."""
     folder.mkdir(parents=True, exist_ok=True)

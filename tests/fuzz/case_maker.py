@@ -17,7 +17,7 @@ _PURE = 0.02
 _GROWN = 0.0005
 _STRANGE = 0.1
 """Share of cases that begin with a sample of another format."""
-_PROTOBUF = frozenset({"decode:otlp", "decode:otlp_logs", "decode:otlp_metrics", "decode:otlp_traces"})
+_PROTOBUF = frozenset({"otlp", "otlp_logs", "otlp_metrics", "otlp_traces"})
 _TEXTUAL = frozenset({"redact", "mask", "templates"})
 _HOSTILE = 0.5
 _STRUCTURED = 0.8
@@ -53,7 +53,9 @@ class CaseMaker:
         others = self._own_values if rng.random() < 0.8 else self._rest_values
         made = None
         if len(value) <= bytes_mutations.LARGEST and rng.random() < _STRUCTURED:
-            if self.target in _PROTOBUF or (value[:1] == b"\n" and self.target == "decode:auto"):
+            if self.target.partition(":")[2] in _PROTOBUF or (
+                value[:1] == b"\n" and self.target == "decode:auto"
+            ):
                 made = mutate_protobuf(value, rng, others)
             elif value[:1] in {b"{", b"["}:
                 made = mutate_json(value, rng, others)

@@ -59,7 +59,7 @@ def _golden() -> Iterator[tuple[str, Case]]:
 
 def of(target: str, known: Mapping[str, tuple[Case, ...]]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     """Return (samples of the target's own format, those of all others) for `decode:<format>` or a stage."""
-    name = target.removeprefix("decode:")
+    name = target.partition(":")[2] or target
     wanted = _STAGES.get(target, ())
     own = [case for form, cases in known.items() if form in wanted or _belongs(form, name) for case in cases]
     rest = [case for form, cases in known.items() if form not in {"hostile", "bodies"} for case in cases]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tests.fuzz.case import Finding
 from tests.fuzz.case_maker import CaseMaker
+from tests.fuzz.targets import STAGES
 from tests.fuzz.worker import IDLE, MAKING, Board, Chunk, Tally, work
 
 CHUNK = 500
@@ -22,6 +24,8 @@ HANG_CPU_S = 30.0
 """Processor seconds on one case after which its process is killed: twice what the largest may take."""
 STUCK_S = 300.0
 """Seconds on one case without even using the processor: waiting for something that never comes."""
+_STAGE = 0.25
+"""Share of a stage's cases to a decoder's: they cost several times as much, and decoders pass through them."""
 FEW = 3
 """Findings of one fault that are kept."""
 _MANY = 40
@@ -60,9 +64,10 @@ class Result:
 
 
 def chunks(targets: Sequence[str], records: int) -> list[Chunk]:
-    """Share `records` cases evenly among targets, in chunks that take turns."""
-    share, more = divmod(records, len(targets))
-    totals = {name: share + (place < more) for place, name in enumerate(targets)}
+    """Share `records` cases among targets, in chunks that take turns; a stage gets fewer than a decoder."""
+    weights = [_STAGE if name in STAGES else 1 for name in targets]
+    ends = [round(records * end / sum(weights)) for end in itertools.accumulate(weights)]
+    totals = {name: end - start for name, start, end in zip(targets, (0, *ends), ends, strict=False)}
     return [
         Chunk(target=name, start=start, stop=min(start + CHUNK, totals[name]))
         for start in range(0, max(totals.values()), CHUNK)
@@ -127,9 +132,9 @@ class _Slot:
         """Keep the case that the board names and go on behind it; its chunk's tally is lost."""
         doing, place, index = self._board.read()
         code = self.stop()
-        if doing == MAKING and code > 0:
+        if doing in {IDLE, MAKING} and code > 0:
             self.done = True
-            raise RuntimeError(f"the fuzzer itself failed with {_signal(code)} while it made case {index}")
+            raise RuntimeError(f"the fuzzer itself failed with {_signal(code)} before case {index}")
         chunk = self._chunks[place]
         said = f"the process ended with {_signal(code)}" if kind == "crash" else "the case does not end"
         if doing in {IDLE, MAKING}:

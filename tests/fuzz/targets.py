@@ -14,6 +14,7 @@ import msgspec
 
 from ingest.decode import Decode
 from ingest.decoders.batch import AHEAD, MAX_FIELD, MAX_LABEL, MAX_LABELS, OLDEST
+from ingest.distribution import MAX_BUCKETS, Distribution
 from ingest.events import (
     AlertEvent,
     ChangeEvent,
@@ -30,11 +31,14 @@ from ingest.masking import mask, subject
 from ingest.record import SECOND, Nanos, Origin, Record
 from ingest.redaction import RedactionError, Redactor
 from ingest.templates import Templates
-from tests.fuzz.case import Case
+from tests.fuzz.case import BrokenPromiseError, Case
 from tests.fuzz.grammar_words import NOW_S
+from tests.fuzz.otlp_paths import Paths, have_two_paths
 
 NOW: Nanos = NOW_S * SECOND
 STAGES = ("redact", "mask", "templates")
+PATHS = ("paths:otlp_logs", "paths:otlp_metrics", "paths:otlp_traces", "paths:otlp")
+"""The compiled reading of OTLP against the reference, where there are both."""
 _BEHIND = 8
 """Events of a record that go on to redaction and masking."""
 _LONGEST_DETAIL = 300
@@ -44,13 +48,9 @@ Run = Callable[[Case, Counter[str]], None]
 """Takes a case, counts what became of it; raises `BrokenPromiseError`, or what should not have left."""
 
 
-class BrokenPromiseError(Exception):
-    """A promise does not hold."""
-
-
 def names() -> tuple[str, ...]:
     """Return every target."""
-    return (*(f"decode:{form}" for form in Decode({}).formats), *STAGES)
+    return (*(f"decode:{form}" for form in Decode({}).formats), *STAGES, *(PATHS if have_two_paths() else ()))
 
 
 def target(name: str) -> Run:
@@ -61,6 +61,8 @@ def target(name: str) -> Run:
         return _mask
     if name == "templates":
         return _templates
+    if name in PATHS:
+        return Paths(name.removeprefix("paths:"), NOW)
     return _Decoder(name.removeprefix("decode:"))
 
 
@@ -138,6 +140,9 @@ def _check_event(event: Event, origin: Origin) -> None:
         )
         # A suffix such as `.count` comes after the cut.
         _that(_bytes(event.name) <= MAX_LABEL + 16, "a name over its limit")
+        _that(0 <= event.start <= NOW + AHEAD, "a counter's start outside its bounds")
+        if event.distribution is not None:
+            _check_distribution(event.distribution)
         _check_labels(event.labels)
     elif isinstance(event, SpanEvent):
         _that(OLDEST <= event.start <= event.end, "a span that ends before it starts")
@@ -150,6 +155,20 @@ def _check_event(event: Event, origin: Origin) -> None:
     elif isinstance(event, AlertEvent):
         _check_labels(event.labels)
         _check_labels(event.annotations)
+
+
+def _check_distribution(spread: Distribution) -> None:
+    _that(spread.count >= 0 and spread.zero >= 0, "a negative number of values")
+    sides = (spread.counts, spread.positive.counts, spread.negative.counts)
+    _that(all(len(side) <= MAX_BUCKETS for side in sides), "more buckets than the limit")
+    _that(all(count >= 0 for side in sides for count in side), "a bucket with a negative count")
+    _that(
+        not spread.counts or len(spread.counts) == len(spread.bounds) + 1,
+        "buckets that do not fit their bounds",
+    )
+    _that(list(spread.bounds) == sorted(set(spread.bounds)), "bounds that do not rise")
+    known = (spread.total, spread.minimum, spread.maximum)
+    _that(all(math.isfinite(value) for value in known if value is not None), "a total that is not finite")
 
 
 def _check_labels(labels: Labels) -> None:

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from tests.fuzz import corpus
-from tests.fuzz.case import Case, Finding
+from tests.fuzz.case import BrokenPromiseError, Case, Finding
 from tests.fuzz.case_maker import CaseMaker
-from tests.fuzz.targets import BrokenPromiseError, Run, target
+from tests.fuzz.targets import Run, target
 
 BASE_S, PER_BYTE_S = 0.2, 3e-6
 """Processor seconds that a case may take: 0.2, and 3 µs more a byte (64 KiB 0.4 s, 4 MiB 13 s)."""
@@ -147,7 +147,7 @@ def work(
     """Run the chunks from place `first` on, the first from case `index`; send tallies and findings."""
     gc.freeze()
     limit_memory()
-    faulthandler.enable()
+    faulthandler.enable(file=2)
     for place in range(first, len(chunks)):
         chunk = chunks[place]
         start = max(chunk.start, index) if place == first else chunk.start

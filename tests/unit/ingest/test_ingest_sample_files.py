@@ -60,8 +60,9 @@ def test_lines_come_back_as_they_went_in(lines: list[bytes]) -> None:
 def test_a_line_over_the_limit_does_not_swallow_its_neighbours() -> None:
     """It comes just over the limit, to be refused as too large; the next line is whole."""
     long = b"x" * (3 * MAX_RECORD)
-    for how in ("auto", "line"):
-        first, huge, last = split(b"first\n" + long + b"\nlast\n", how)  # type: ignore[arg-type]
+    ways: tuple[Split, ...] = ("auto", "line")
+    for how in ways:
+        first, huge, last = split(b"first\n" + long + b"\nlast\n", how)
         assert (first, last) == (b"first", b"last")
         assert MAX_RECORD < len(huge) <= 2 * MAX_RECORD + 2
 
