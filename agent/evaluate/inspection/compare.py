@@ -60,7 +60,7 @@ def compared(tally: ServiceTally, series: Sequence[Series], grid: Grid, sides: S
     measured = [
         (one, change(_track(one, grid), normal, sides.during, grid.starts))
         for one in series
-        if not meaning.is_capacity(one)
+        if not meaning.is_capacity(one) and meaning.family(one) != "identity"
     ]
     resources = tuple(_resources(measured, [one for one in series if meaning.is_capacity(one)]))
     shown = {id(change) for resource in resources for change in resource.changes}

@@ -25,17 +25,22 @@ _REQUESTS = re.compile(
     r"(?:^|[._\- ])(?:requests?|workload|load|qps|rps|throughput)$|Workload$", re.IGNORECASE
 )
 _PER_SECOND = re.compile(r"^(?:1|req|requests?|ops?)?/s$|^ops$|^rps$|^hz$", re.IGNORECASE)
+_STARTED = re.compile(r"start.?time|uptime|build_info", re.IGNORECASE)
 _FREE = re.compile(r"free|avail|idle", re.IGNORECASE)
 
 
 def family(series: Series) -> str:
-    """Return `cpu`, `memory`, `pool`, `disk`, another family's name, `machine`, or "" where nobody knows."""
+    """Return `cpu`, `memory`, `pool`, `disk`, `machine`, `identity`, another family's name, or ""."""
     name = series.id.name
+    if "filesystem" in name.lower():  # a volume is its service's own, whatever it is called
+        return "disk"
     if SHARED.match(name):
         return "machine"
     unit = series.unit.strip("{}").lower()
     if not series.rate and (unit == "connection" or (_CONNECTION.search(name) and unit not in _TIME_UNITS)):
         return "pool"
+    if _STARTED.search(name):
+        return "identity"
     found = family_of(name)
     if found is not None and found.name == "disk" and "syscall" in name.lower():
         return "calls"  # of any descriptor: sockets mostly

@@ -72,7 +72,8 @@ class Layout:
         known = [edge for piece in self.pieces for edge in (piece.start, piece.end)]
         drawn = [edge for piece in self.pieces for edge in (piece.left, piece.right)]
         origin = self.start
-        return np.interp(times - origin, [edge - origin for edge in known], drawn)
+        places = np.interp(times - origin, [edge - origin for edge in known], drawn)
+        return np.minimum(places, 1.0)  # the widths' sum is one only nearly
 
     def place(self, time: Nanos) -> float:
         """Return the place of one time."""
