@@ -39,15 +39,15 @@ def with_exception(body: str, attributes: Mapping[str, str]) -> str:
 
 
 def with_error(body: str, attributes: dict[str, str]) -> str:
-    """Return the body with the stack trace, else the error, that shippers and loggers keep in fields.
+    """Return the body with the stack trace, and with the error that neither of them names, below it.
 
     A trace that is told moves from `attributes` to the body, where it is not cut to a label's length.
     """
     if _TOLD.isdisjoint(attributes):
         return body
     stack = next((attributes.pop(name) for name in _STACKS if attributes.get(name)), "").strip("\n")
-    if stack:
-        return body if stack in body else f"{body}\n{stack}".lstrip("\n")
+    if stack and stack not in body:
+        body = f"{body}\n{stack}".lstrip("\n")
     told = attributes.get("error.message", "")
     if told and told not in body:
         name = attributes.get("error.type", "")

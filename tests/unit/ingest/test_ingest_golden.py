@@ -39,7 +39,7 @@ def test_a_fixture_says_where_it_came_from(fixture: Fixture) -> None:
 def test_at_least_these_programs_sent_what_is_kept() -> None:
     """Fixtures of the programs that can be run here are theirs, not ours."""
     live = {fixture.name.partition("-")[0] for fixture in FIXTURES if fixture.documentation is None}
-    assert live >= {"rsyslog", "alertmanager", "otel", "collectd", "telegraf"}
+    assert live >= {"rsyslog", "alertmanager", "otel", "collectd", "telegraf", "cloudevents", "ecs"}
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda fixture: fixture.name)
