@@ -6,15 +6,16 @@ kept apart: it may say whose telemetry this is, but never what its level, time o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.decoders.batch import Batch
+from ingest.decoders.flat_plan import Plan, plan_of
 from ingest.decoders.json_text import to_text
 from ingest.decoders.times import parse_time
 from ingest.events import DecodeError, RejectReason, Resource
-from ingest.identity import EVERY, SERVICE, Names
+from ingest.identity import SERVICE
 from ingest.record import Nanos
 
 MAX_ID = 64
@@ -58,32 +59,30 @@ class Fields:
             )
         return time
 
-    def take_resource(self, batch: Batch, whose: Names = EVERY) -> Resource:
+    def take_resource(self, batch: Batch, plan: Plan | None = None) -> Resource:
         """Return whose telemetry this is; containers are asked only where the object names no service.
 
-        `whose` may leave out names that `top` does not have.
+        `plan` is that of `top`, where it is known already.
         """
-        if not self.extras or any(isinstance(self.top.get(name), str) for name in SERVICE[:3]):
-            resource, names = batch.resource(self.top, whose)
-        else:
-            resource, names = batch.resource({**self.extras, **self.top})
+        known: Mapping[str, Any] = self.top
+        if self.extras and not any(isinstance(self.top.get(name), str) for name in SERVICE[:3]):
+            known, plan = {**self.extras, **self.top}, None
+        resource, names = batch.resource(known, (plan or plan_of(known)).whose)
         self.used.update(names)
         return resource
 
-    def rest(self) -> Iterable[tuple[str, str]]:
-        """Yield what no field has taken, as text; a container's value gives way to the object's own."""
-        if not self.extras:
-            used = self.used
-            for name, value in self.top.items():
-                if name not in used and value is not None:
-                    yield name, value if isinstance(value, str) else to_text(value)
-            return
-        for name, value in self.extras.items():
-            if value is not None and (name not in self.used or name in self.top):
+    def rest(self, hidden: Container[str] = ()) -> Iterable[tuple[str, str]]:
+        """Yield what no field has taken, as text; a container's value gives way to the object's own.
+
+        Of the object's own, `hidden` names are left out.
+        """
+        used, top, extras = self.used, self.top, self.extras
+        for name, value in extras.items():
+            if value is not None and (name not in used or name in top):
                 yield name, scalar_text(value)
-        for name, value in self.top.items():
-            if value is not None and name not in self.used and name not in self.extras:
-                yield name, scalar_text(value)
+        for name, value in top.items():
+            if name not in used and value is not None and name not in hidden and name not in extras:
+                yield name, value if isinstance(value, str) else to_text(value)
 
 
 def known_id(text: str | None) -> str | None:

@@ -185,7 +185,7 @@ def _log(fields: Fields, item: dict[str, Any], plan: Plan, batch: Batch) -> LogE
     body = _body(fields, item, plan.body, stated)
     trace_id = known_id(fields.take_text(plan.trace_id))
     span_id = known_id(fields.take_text(plan.span_id))
-    resource = fields.take_resource(batch, plan.whose)
+    resource = fields.take_resource(batch, plan)
     attributes = dict(fields.rest())
     return LogEvent(
         origin=batch.origin,
@@ -219,7 +219,8 @@ def _body(fields: Fields, item: dict[str, Any], among: tuple[str, ...], has_leve
 
 def level_of(fields: Fields) -> int:
     """Return the severity number that the fields state, 0 when they state none."""
-    return _level(fields, names.NUMBER, names.LEVEL)[0]
+    plan = plan_of(fields.top)
+    return _level(fields, plan.number, plan.level)[0] if plan.number or plan.level else 0
 
 
 def _level(fields: Fields, numbers: tuple[str, ...], levels: tuple[str, ...]) -> tuple[int, bool]:

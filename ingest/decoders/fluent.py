@@ -29,7 +29,7 @@ _FLUENT_NOISE = Noise(
         "container_id", "container_hash", "docker_id", "stream", "source", "logtag", "tag", "PRIORITY", "pri",
         "priority", "time",
     }),
-    ("kubernetes.", "log_processed.", "docker.", "log_processed.", "_", "SYSLOG_", "CODE_", "@metadata."),
+    ("kubernetes.", "docker.", "log_processed.", "_", "SYSLOG_", "CODE_", "@metadata."),
 )  # fmt: skip
 _VECTOR_NOISE = Noise(
     frozenset({

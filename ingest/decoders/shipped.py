@@ -205,8 +205,8 @@ def _event(
     line: Shipped, fields: Fields, body: str, time: Nanos | None, batch: Batch, own: Container[str] = ()
 ) -> LogEvent:
     resource = fields.take_resource(batch)
-    noise = {name for name in line.fields.top if name not in own and line.noise.covers(name)}
-    attributes = {name: value for name, value in fields.rest() if name not in noise}
+    hidden = {name for name in line.fields.top if name not in own and line.noise.covers(name)}
+    attributes = dict(fields.rest(hidden))
     body = with_error(body.rstrip("\r\n"), attributes)
     return LogEvent(
         origin=batch.origin,

@@ -104,6 +104,8 @@ def test_an_ecs_message_may_be_json_itself() -> None:
     assert (event.body, event.severity_number, event.time) == ("slow", 13, TIME - SECOND)
     assert event.resource.service == "payment"
     assert ("took", "5") in event.attributes
+    parsed = {name: value for name, value in FILEBEAT.items() if name not in {"message", "log", "error"}}
+    assert only_log({**parsed, "json": inner}) == event
 
 
 def test_ecs_falls_back_to_the_module_for_a_service() -> None:
