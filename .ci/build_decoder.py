@@ -33,7 +33,10 @@ def compiled(root: Path, options: tuple[str, ...] = ("-O3",)) -> Path:
         command.run()
         built = Path(command.get_ext_fullpath(MODULE))
         target = root / SOURCE.parent.relative_to(ROOT) / built.name
-        shutil.copyfile(built, target)
+        # Written over in place, it would kill every process that has it loaded.
+        fresh = target.with_suffix(".new")
+        shutil.copyfile(built, fresh)
+        fresh.replace(target)
     return target
 
 

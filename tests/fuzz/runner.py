@@ -25,7 +25,7 @@ HANG_CPU_S = 30.0
 STUCK_S = 300.0
 """Seconds on one case without even using the processor: waiting for something that never comes."""
 _STAGE = 0.25
-"""Share of a stage's cases to a decoder's: they cost several times as much, and decoders pass through them."""
+"""A stage's cases to a decoder's: they cost several times as much, and decoders pass through them."""
 FEW = 3
 """Findings of one fault that are kept."""
 _MANY = 40
@@ -40,6 +40,7 @@ class Result:
     findings: list[Finding] = field(default_factory=list)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each (target, signature) came up."""
+    deaths: int = 0
     stopped: str | None = None
     """Why not all cases ran; None where they did."""
 
@@ -145,6 +146,7 @@ class _Slot:
             seed=self._made[chunk.target].seed, index=index,
         )  # fmt: skip
         result.found(finding)
+        result.deaths += 1
         start = max(chunk.start, self._from[1] if place == self._from[0] else 0)
         result.add(Tally(target=chunk.target, records=index + 1 - start))
         if index + 1 < chunk.stop:
@@ -198,6 +200,8 @@ def run(
                 result.stopped = f"the time of {seconds:.0f} s was over"
             elif len(result.seen) > _MANY:
                 result.stopped = f"over {_MANY} distinct faults"
+            elif result.deaths > _MANY:
+                result.stopped = f"over {_MANY} processes died"
             if result.stopped:
                 break
     finally:
