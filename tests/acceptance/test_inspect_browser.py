@@ -1,4 +1,4 @@
-"""The page of `faultline inspect` in a real browser: painted, narrow and wide, deaf to what telemetry says."""
+"""The page of `faultline inspect` in a real browser: painted, narrow and wide, deaf to telemetry."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def address(page: Path) -> Iterator[str]:
 def test_page_is_painted(page: Path, tmp_path: Path, width: int) -> None:
     """A screenshot holds the deepest colour of strips, shades, curves, and log lines by severity."""
     target = tmp_path / "page.png"
-    browse(page.as_uri(), tmp_path, f"--window-size={width},{2_900_000 // width}", f"--screenshot={target}")
+    browse(page.as_uri(), tmp_path, f"--window-size={width},{2_000_000 // width}", f"--screenshot={target}")
     found = colours(target)
     for name, colour in (
         ("card", (0xFF, 0xFF, 0xFF)),

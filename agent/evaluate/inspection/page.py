@@ -78,6 +78,11 @@ def render(report: Report) -> str:
         seams=[(round(100 * seam.at, 2), seam.cut) for seam in layout.seams],
         incident=_ribbon(report, [report.incident] if report.incident else []),
         normal=_ribbon(report, _union(report)),
+        loose=[
+            (round(100 * report.layout.place(mark.time), 2), mark)
+            for mark in report.marks
+            if not any(mark.service == service.name for service in report.services)
+        ],
     )
 
 

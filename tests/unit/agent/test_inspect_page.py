@@ -131,6 +131,27 @@ def test_metrics_alone_are_enough(tmp_path: Path) -> None:
     assert "late" in render(report)
 
 
+def test_marks_are_drawn_with_their_service_or_above_all(tmp_path: Path) -> None:
+    """A change stands in its service's row, one of no service above all rows; harmless ones say so."""
+    case = {
+        "incident": interval(300, 600),
+        "marks": [
+            {"time": stamp(100), "what": "deploy 2.0", "service": "birch", "harmless": True},
+            {"time": stamp(300), "what": "fault injected", "service": "", "harmless": False},
+        ],
+    }
+    folder = write(tmp_path / "marked", case, metrics=[point(t, t % 7) for t in range(0, 600, 5)])
+    report = inspected(folder)
+    assert [(mark.what, mark.harmless) for mark in report.marks] == [
+        ("deploy 2.0", True),
+        ("fault injected", False),
+    ]
+    page = render(report)
+    assert page.count('class="mark harmless"') == 1
+    assert page.count('class="mark"') == 1
+    assert "12:01:40 birch deploy 2.0 (harmless)" in page
+
+
 def test_minute_samples_and_second_samples_choose_their_cells(tmp_path: Path) -> None:
     """An hour of minutes is drawn in minutes or finer, five minutes of seconds in seconds."""
     slow = inspected(write(tmp_path / "slow", {}, metrics=[point(60 * n, n % 7) for n in range(60)]))
