@@ -35,11 +35,21 @@ class _LazyGroup(click.Group):
         command = import_module(f"agent.cli.{cmd_name}_command").command
         if not isinstance(command, click.Command):
             raise TypeError(f"agent.cli.{cmd_name}_command.command is no click command")
+        _keep_lines(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _keep_lines(command: click.Command) -> None:
+    """Let paragraphs after a line of backslash-b stay as written: raw docstrings spell click's mark."""
+    if command.help:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _keep_lines(inner)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

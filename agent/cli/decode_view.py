@@ -35,7 +35,7 @@ def record_lines(one: Explained, number: int) -> Iterator[str]:
     if len(one.rejects) > _EVENTS:
         yield f"  … and {len(one.rejects) - _EVENTS:,} more refused items"
     for reason, count in one.cuts:
-        yield click.style(f"  cut      {reason}: {count:,} times, by a limit", fg="yellow")
+        yield click.style(f"  cut      {reason}: left out or shortened {count:,} times", fg="yellow")
 
 
 def reject_lines(reject: Reject, word: str) -> Iterator[str]:
@@ -112,7 +112,7 @@ def summary_lines(
         yield f"             {'':>9}{ADVICE[reason]}"
     if tally.cuts:
         yield click.style(
-            f"  cut        {_counts(tally.cuts)} (by limits; nothing else is lost)", fg="yellow"
+            f"  cut        {_counts(tally.cuts)} (left out or shortened, and counted)", fg="yellow"
         )
     yield from _hint_lines(hints, topic)
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli import COMMANDS, main
 from agent.cli.decode_command import command
 from agent.cli.decode_events import visible
 from tests.support.otlp import NOW, logs_request, metrics_request, spans_request
@@ -200,3 +201,13 @@ def test_gzip_limits_and_ways_of_splitting(tmp_path: Path) -> None:
 def test_colours_are_for_terminals() -> None:
     """Into a pipe no escape sequence is written, not even our own."""
     assert "\x1b" not in run("-", given=b'{"message": \n{"message": "x"}').stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_help_stand_on_lines_of_their_own(name: str) -> None:
+    """Help is read to copy from it: no command's examples run together, nor show click's mark."""
+    shown = CliRunner().invoke(main, [name, "--help"])
+    assert shown.exit_code == 0
+    assert "\\b" not in shown.stdout
+    for line in shown.stdout.splitlines():
+        assert line.count(f"faultline {name} ") <= 1
