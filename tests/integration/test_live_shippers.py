@@ -64,7 +64,7 @@ def live(broker: Broker | ExistingBroker, tmp_path_factory: pytest.TempPathFacto
         "http": {"port": 0},
         "model": {"kind": "none"},
         "knowledge": {"embeddings": False},
-        "windows": {"width": 1, "lateness": 1, "idle": 1},
+        "windows": {"width": 1, "lateness": 4, "idle": 2},
         "stream": {"checkpoint_seconds": 0.2},
         "kafka": {
             "bootstrap_servers": broker.bootstrap,
