@@ -75,14 +75,11 @@ WITHOUT = click.option(
     default="",
     help="Signals that the shop does not send: logs, metrics, traces, changes, separated by commas.",
 )
-TRACES = click.option("--traces", type=float, default=0.25, show_default=True, help="Share of traces kept.")
-NICENESS = click.option(
-    "--nice",
-    "niceness",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Niceness of the shop once it is up; below 0 needs root.",
+TRACES = click.option("--traces", type=float, default=0.4, show_default=True, help="Share of traces kept.")
+REALTIME = click.option(
+    "--realtime",
+    is_flag=True,
+    help="Let the shop, once it is up, run ahead of all else on a busy machine; needs root.",
 )
 
 
@@ -99,7 +96,8 @@ NICENESS = click.option(
 @click.option("--rate", type=float, default=6.0, show_default=True, help="Requests a second, on average.")
 @TRACES
 @click.option("--seed", type=int, default=1, show_default=True)
-@NICENESS
+@click.option("--nice", "niceness", type=int, default=0, show_default=True, help="Niceness of the shop.")
+@REALTIME
 @click.option("--day", type=DURATION, default="2h", show_default=True, help="How long a day of the shop is.")
 @click.option("--depth", type=float, default=0.3, show_default=True, help="0: no hour differs; 1: all do.")
 @click.option("--begins", type=float, default=10.0, show_default=True, help="Hour at which it begins.")
@@ -127,6 +125,7 @@ def run(fault: str, out: Path, name: str, **options: Any) -> None:
         traces=options["traces"],
         seed=seed,
         niceness=options["niceness"],
+        realtime=options["realtime"],
         day=Day(length_s=options["day"], depth=options["depth"], begins=options["begins"], seed=seed),
         background=not options["calm"],
         without=options["without"],
@@ -149,10 +148,10 @@ def run(fault: str, out: Path, name: str, **options: Any) -> None:
 @click.option("--faults", "only", default="", help="Only these, separated by commas.  [default: all]")
 @click.option("--quiet-hours", type=float, default=2.0, show_default=True, help="Without a fault; 0 is none.")
 @click.option("--baseline", type=DURATION, default="7m", show_default=True)
-@click.option("--duration", type=DURATION, default="150s", show_default=True, help="Of each fault.")
+@click.option("--duration", type=DURATION, default="3m", show_default=True, help="Of each fault.")
 @click.option("--rate", type=float, default=4.0, show_default=True, help="Requests a second, on average.")
 @TRACES
-@NICENESS
+@REALTIME
 @WITHOUT
 def record_all(out: Path, **options: Any) -> None:
     """Make all kept recordings: the fault-free day, then every fault again and again.
@@ -172,7 +171,7 @@ def record_all(out: Path, **options: Any) -> None:
         duration_s=options["duration"],
         rate=options["rate"],
         traces=options["traces"],
-        niceness=options["niceness"],
+        realtime=options["realtime"],
         without=options["without"],
     )
     faults = [name for name in wanted if FAULTS[name].truth]

@@ -21,7 +21,7 @@ from tests.support.broker import Broker
 from tests.testbed.background import HEAL, INJECT, Background, Deed, Mark, regular, sparse
 from tests.testbed.daily import DAY_VARIABLE, Day
 from tests.testbed.faults import Fault
-from tests.testbed.priority import raise_priority
+from tests.testbed.priority import schedule_below
 from tests.testbed.recording import (
     HeldOut,
     Times,
@@ -37,7 +37,7 @@ PARTITIONS = 3
 SETTLE_S = 6.0
 """Telemetry is up to a metric interval behind."""
 FAVOUR_S = 5.0
-"""How soon a process that was started since gets the shop's niceness."""
+"""How soon a process that was started since runs as the others do."""
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,8 @@ class Plan:
     """How long each part takes, in seconds, and how the shop is set up.
 
     `day` is how busy it is when; without `background` nothing happens but the fault; `without` names signals
-    that the shop does not send; what comes `held_out_after_s` after the start is held out, None is nothing.
+    that the shop does not send; what comes `held_out_after_s` after the start is held out, None is nothing;
+    `realtime` lets the shop run ahead of everything else on the machine.
     """
 
     warmup_s: float
@@ -58,6 +59,7 @@ class Plan:
     traces: float
     seed: int
     niceness: int
+    realtime: bool = False
     day: Day = field(default_factory=Day)
     background: bool = True
     without: tuple[str, ...] = ()
@@ -87,7 +89,7 @@ def run(fault: Fault, dataset: Path, plan: Plan, say: Say, *, name: str = "") ->
             rate=plan.rate,
             traces=plan.traces,
             seed=plan.seed,
-            niceness=max(0, plan.niceness),
+            niceness=plan.niceness,
         )
         stack.callback(_stop, shop, say)
         fresh = scratch / case.name
@@ -191,8 +193,8 @@ class _Operation:
 
     def _favour(self) -> None:
         # Started without it: a shop that starts must not disturb those that run beside it.
-        if self._plan.niceness < 0:
-            raise_priority(os.getpid(), self._plan.niceness)
+        if self._plan.realtime:
+            schedule_below(os.getpid())
 
     def _watch(self, seconds: float, what: str) -> None:
         """Wait, let happen what happens anyway, and notice within a second when something has died."""

@@ -41,7 +41,7 @@ class Shape:
     duration_s: float
     rate: float
     traces: float
-    niceness: int
+    realtime: bool = False
     without: tuple[str, ...] = ()
 
 
@@ -88,11 +88,12 @@ def _job(shape: Shape, fault: str, name: str, length_s: float, own: tuple[str, .
         "--rate": f"{shape.rate:g}",
         "--traces": f"{shape.traces:g}",
         "--seed": str(random.Random(name).randrange(1, 1_000_000)),
-        "--nice": str(shape.niceness),
         "--without": ",".join(shape.without),
     }
     arguments = tuple(part for pair in shared.items() for part in pair)
-    return Job(name=name, arguments=(*arguments, *own), expected_s=WARMUP_S + length_s + OVERHEAD_S)
+    realtime = ("--realtime",) if shape.realtime else ()
+    whole = (*arguments, *own, *realtime)
+    return Job(name=name, arguments=whole, expected_s=WARMUP_S + length_s + OVERHEAD_S)
 
 
 @dataclass(slots=True, kw_only=True)

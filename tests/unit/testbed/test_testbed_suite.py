@@ -12,9 +12,7 @@ import pytest
 from tests.testbed.recording import is_whole
 from tests.testbed.suite import CONSOLES, Job, Shape, Suite, jobs, remaining_s
 
-SHAPE = Shape(
-    runs=3, quiet_s=7200, baseline_s=420, duration_s=150, rate=4, traces=0.4, niceness=0, without=("logs",)
-)
+SHAPE = Shape(runs=3, quiet_s=7200, baseline_s=420, duration_s=150, rate=4, traces=0.4, without=("logs",))
 RECORD = """
 import gzip, json, pathlib, sys
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
