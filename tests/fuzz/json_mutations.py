@@ -58,6 +58,8 @@ def mutate_json(value: bytes, rng: Random, others: Sequence[bytes]) -> bytes | N
 
 
 _NONE = object()
+_DEEPER = 0.8
+"""Chance to go on from a container that is not empty: most values of OTLP lie six levels down."""
 _ROOM = 32 * 1024
 """Bytes that one repetition may add; several come together."""
 
@@ -79,38 +81,33 @@ def _written(document: Any, rng: Random) -> bytes | None:
     return made if len(made) <= LARGEST else None
 
 
-def _nodes(document: Any) -> list[tuple[Any, Any]]:
-    """List (container, key or index) of every node, at most some thousand."""
-    found: list[tuple[Any, Any]] = []
-    waiting = [document]
-    while waiting and len(found) < 4000:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            found.extend((node, key) for key in node)
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            found.extend((node, place) for place in range(len(node)))
-            waiting.extend(node)
-    return found
+def _node(document: Any, rng: Random) -> tuple[Any, Any] | None:
+    """Return (container, key or index) of a node on a random way down; None where there is none."""
+    at: tuple[Any, Any] | None = None
+    node = document
+    while isinstance(node, dict | list) and node and (at is None or rng.random() < _DEEPER):
+        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+        at, node = (node, key), node[key]
+    return at
 
 
 def _changed(document: Any, rng: Random, others: Sequence[bytes]) -> Any:
-    nodes = _nodes(document)
-    if not nodes or rng.random() < 0.02:
+    found = _node(document, rng)
+    if found is None or rng.random() < 0.02:
         return rng.choice((_fresh(rng), [document, copy.deepcopy(document)], _deep(document, rng)))
-    holder, key = rng.choice(nodes)
+    holder, key = found
     what = rng.randrange(10)
     if what < 4:
         holder[key] = _fresh(rng)
     elif what == 4:
-        other_holder, other_key = rng.choice(nodes)
+        other_holder, other_key = _node(document, rng) or found
         holder[key] = copy.deepcopy(other_holder[other_key])  # moved, a node could come to hold itself
     elif what == 5:
         del holder[key]
     elif what == 6:
         holder[key] = _deep(holder[key], rng)
     elif what == 7:
-        _renamed(holder, key, nodes, rng)
+        _renamed(holder, key, _node(document, rng), rng)
     elif what == 8:
         _repeated(holder, key, rng)
     else:
@@ -133,13 +130,10 @@ def _deep(node: Any, rng: Random) -> Any:
     return node
 
 
-def _renamed(holder: Any, key: Any, nodes: list[tuple[Any, Any]], rng: Random) -> None:
-    names = [name for _, name in nodes if isinstance(name, str)]
-    name = (
-        rng.choice(names)
-        if names and rng.random() < 0.6
-        else rng.choice((*_TEXTS, "time", "value", "message"))
-    )
+def _renamed(holder: Any, key: Any, other: tuple[Any, Any] | None, rng: Random) -> None:
+    name = rng.choice((*_TEXTS, "time", "value", "message"))
+    if other is not None and isinstance(other[1], str) and rng.random() < 0.6:
+        name = other[1]
     if isinstance(holder, dict):
         holder[name] = holder.pop(key)
     else:
