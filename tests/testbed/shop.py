@@ -1,34 +1,24 @@
 """The shop as a whole: what runs, in which order, and what an operator can do to it.
 
-Everything is private to one run: a scratch folder, free ports, processes that end with this one. The shop
-supervises its services as a cluster would: `require` is the round that kills what has outgrown its memory and
-starts again what has died; it is to be called every second or so.
+Everything is private to one run: a scratch folder, free ports, processes that end with this one. `require`
+is to be called every second or so: with it the shop looks after its services.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.request
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.support.ports import free_port
 from tests.testbed.databases import Postgres, Redis
-from tests.testbed.processes import Child, ProcessError, start_python
-from tests.testbed.services.limits import MEMORY_LIMIT_BYTES
-from tests.testbed.services.telemetry import (
-    CHANGES,
-    ENVIRONMENT,
-    WITHOUT,
-    left_out,
-    open_producer,
-    pod_name,
-)
+from tests.testbed.processes import Child, start_python
+from tests.testbed.services.telemetry import CHANGES, ENVIRONMENT, WITHOUT, left_out, open_producer
+from tests.testbed.supervisor import Services
 from tests.testbed.volume import volume_prefix, why_no_volume
 
 VERSIONS = {
@@ -50,25 +40,10 @@ NEIGHBOURS = {
     "checkout": ("cart", "inventory", "payments", "orders"),
     "storefront": ("catalog", "cart", "inventory", "orders", "checkout"),
 }
-READY_S = 60.0
 WITH_VOLUME = "checkout"
 """The service that has a disk of its own."""
-RESTART_AFTER_S = 12.0
-"""What a cluster takes to notice that a process has died, and backs off before it starts it again."""
-MOST_RESTARTS = 5
-"""A service that dies more often than this is not the fault's doing but a mistake of ours."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Running:
-    """A service's present process, and what a process that follows it has to be told."""
-
-    child: Child
-    version: str
-    pod: str
-    restarts: int = 0
-    died: float | None = None
-    """When the supervisor saw that it was gone, by the monotonic clock."""
+PATIENCE_S = 20.0
+"""A machine that is busy with other shops takes its time."""
 
 
 class Shop:
@@ -86,7 +61,7 @@ class Shop:
         self._redis = Redis(scratch / "redis", niceness=niceness)
         self._postgres = Postgres(scratch / "postgres", niceness=niceness)
         self._ports = {name: free_port() for name in ("acquirer", *VERSIONS)}
-        self._services: dict[str, Running] = {}
+        self._services = Services(self._launch, self._pod_answering)
         self._flags: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._configuration: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._others: list[Child] = []
@@ -113,10 +88,7 @@ class Shop:
             )
         )
         self._others.append(self._start_collector())
-        for name, version in VERSIONS.items():
-            self._services[name] = self._start_service(name, version)
-        for name in VERSIONS:
-            self._wait_until_ready(name)
+        self._services.start(VERSIONS)
 
     def _start_collector(self) -> Child:
         environment = {
@@ -135,9 +107,7 @@ class Shop:
             niceness=self._niceness,
         )
 
-    def _start_service(self, name: str, version: str, after: Running | None = None) -> Running:
-        """Start a process in a new pod, or in the pod of a process that has died."""
-        pod, restarts = (after.pod, after.restarts + 1) if after else (pod_name(name), 0)
+    def _launch(self, name: str, *, version: str, pod: str, restarts: int) -> Child:
         urls = {
             "postgres": self._postgres.url(),
             "redis": self._redis.url,
@@ -157,7 +127,7 @@ class Shop:
             **{f"SHOP_URL_{other.upper()}": urls[other] for other in NEIGHBOURS[name]},
         }
         mounted = name == WITH_VOLUME and self.why_no_volume is None
-        child = start_python(
+        return start_python(
             name,
             "tests.testbed.services",
             name,
@@ -166,23 +136,13 @@ class Shop:
             niceness=self._niceness,
             through=volume_prefix(self._volume) if mounted else (),
         )
-        return Running(child=child, version=version, pod=pod, restarts=restarts)
 
-    def _wait_until_ready(self, name: str) -> None:
-        """Wait until a process of this version answers. It may share the port with an older one."""
-        running, deadline = self._services[name], time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            running.child.require()
-            try:
-                with urllib.request.urlopen(f"{self.url(name)}/_health", timeout=2) as answer:
-                    if json.load(answer)["pod"] == running.pod:
-                        return
-            except OSError:
-                pass
-            time.sleep(0.2)
-        raise ProcessError(
-            f"{name} {running.version} did not answer within {READY_S:g}s:\n{running.child.tail()}"
-        )
+    def _pod_answering(self, name: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"{self.url(name)}/_health", timeout=2) as answer:
+                return str(json.load(answer)["pod"])
+        except OSError:
+            return None
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self._ports[service]}"
@@ -204,23 +164,10 @@ class Shop:
         )
 
     def require(self) -> None:
-        """Make the supervisor's round; raise ProcessError when something has ended that nobody restarts."""
+        """Look after the services; raise ProcessError when something has ended that nobody restarts."""
         for child in [*self._others, *self._jobs, *([self._load] if self._load else [])]:
             child.require()
-        for name, running in self._services.items():
-            if running.child.resident_bytes() > MEMORY_LIMIT_BYTES:
-                running.child.kill()
-            if not running.child.running:
-                self._services[name] = self._bring_back(name, running)
-
-    def _bring_back(self, name: str, running: Running) -> Running:
-        if running.restarts >= MOST_RESTARTS:
-            running.child.require()
-        now = time.monotonic()
-        running.died = running.died or now
-        if now - running.died < RESTART_AFTER_S:
-            return running
-        return self._start_service(name, running.version, after=running)
+        self._services.make_round()
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> None:
         """Use one of a process's testbed endpoints."""
@@ -229,7 +176,7 @@ class Shop:
             json.dumps(body).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             answer.read()
 
     def set_flags(self, service: str, **flags: Any) -> None:
@@ -246,28 +193,18 @@ class Shop:
     def deploy(self, service: str, version: str, title: str) -> None:
         """Replace a service's process by one of another version without a gap, and announce it."""
         self._announce("deploy", service, version, title)
-        self._roll(service, version)
+        self._services.replace(service, version)
 
     def replace_pod(self, service: str) -> None:
         """Move a service to another pod of the same version without a gap, unannounced: a node is emptied."""
-        self._roll(service, self._services[service].version)
-
-    def _roll(self, service: str, version: str) -> None:
-        old = self._services[service].child
-        self._services[service] = self._start_service(service, version)
-        try:
-            self._wait_until_ready(service)
-        finally:
-            old.stop()
+        self._services.replace(service, self._services[service].version)
 
     def restart(self, service: str, version: str, *, announced: bool = False) -> None:
         """Replace a service's process, flags off: the on-call's cure, or a node that is emptied."""
         self._flags[service].clear()
         if announced:
             self._announce("restart", service, version, f"{service}: restart")
-        self._services[service].child.stop()
-        self._services[service] = self._start_service(service, version)
-        self._wait_until_ready(service)
+        self._services.restart(service, version)
 
     def expire_cache(self, share: float = 0.7) -> int:
         """Forget a share of the products that catalog keeps in Redis; return how many went."""
@@ -316,9 +253,7 @@ class Shop:
             self._load.stop()
             last = self._load.tail(1)
             answers = json.loads(last) if last.startswith("{") else {}
-        for name in reversed(VERSIONS):
-            if name in self._services:
-                self._services[name].child.stop()
+        self._services.stop()
         self.end_jobs()
         for child in self._others:
             child.stop()
