@@ -7,7 +7,7 @@ telemetry is untrusted: bytes are read only below an end that was checked, and d
 """
 
 cimport cython
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
@@ -26,6 +26,7 @@ from ingest.decoders.otlp_metrics import read_metric
 from ingest.decoders.otlp_traces import KEPT as KEPT_NAMES, KINDS, PEER_NAMES, host, read_span
 from ingest.decoders.otlp_values import attribute_map, owner_of, value_text
 from ingest.decoders.severity import from_line, from_name
+from ingest.distribution import Buckets, Distribution
 from ingest.events import DecodeError, LogEvent, MetricKind, MetricPoint, SpanEvent
 
 cdef extern from "Python.h":
@@ -41,6 +42,7 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(PyObject*)
     Py_ssize_t PyUnicode_GET_LENGTH(PyObject*)
     const char* PyUnicode_AsUTF8AndSize(PyObject*, Py_ssize_t*) except NULL
+    PyObject* PyLong_FromUnsignedLongLong(unsigned long long) except NULL
     PyObject* PyTuple_New(Py_ssize_t) except NULL
     PyObject* PyTuple_GET_ITEM(PyObject*, Py_ssize_t)
     void PyTuple_SET_ITEM(PyObject*, Py_ssize_t, PyObject*)
@@ -99,10 +101,16 @@ cdef tuple SPAN_FIELDS = (
     "origin", "resource", "trace_id", "span_id", "parent_span_id", "name", "start", "end", "kind", "error", "peer",
     "attributes"
 )
-cdef tuple METRIC_FIELDS = ("origin", "resource", "time", "name", "value", "unit", "kind", "labels", "start")
+cdef tuple METRIC_FIELDS = ("origin", "resource", "time", "name", "value", "unit", "kind", "labels", "start", "distribution")
+cdef tuple EXPLICIT_FIELDS = ("count", "total", "minimum", "maximum", "bounds", "counts")
+cdef tuple EXPONENTIAL_FIELDS = ("count", "total", "minimum", "maximum", "scale", "zero", "positive", "negative")
 cdef PyObject* LOG_NAMES = <PyObject*> LOG_FIELDS
 cdef PyObject* SPAN_NAMES = <PyObject*> SPAN_FIELDS
 cdef PyObject* METRIC_NAMES = <PyObject*> METRIC_FIELDS
+cdef PyObject* EXPLICIT_NAMES = <PyObject*> EXPLICIT_FIELDS
+cdef PyObject* EXPONENTIAL_NAMES = <PyObject*> EXPONENTIAL_FIELDS
+cdef PyObject* DISTRIBUTION = <PyObject*> Distribution
+cdef object NO_BUCKETS = Buckets()
 cdef PyObject* LOG_EVENT = <PyObject*> LogEvent
 cdef PyObject* SPAN_EVENT_TYPE = <PyObject*> SpanEvent
 cdef PyObject* METRIC_POINT = <PyObject*> MetricPoint
@@ -111,6 +119,7 @@ cdef PyObject* NO_TEXT = <PyObject*> EMPTY
 include "_otlp_reading.pxi"
 include "_otlp_logs.pxi"
 include "_otlp_traces.pxi"
+include "_otlp_histograms.pxi"
 include "_otlp_metrics.pxi"
 
 

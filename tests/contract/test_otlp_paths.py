@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -28,6 +28,8 @@ _TEXTS = (
     "🙂" * 30,     "x" * 64, "x" * 65, "x" * 256, "x" * 257, "é" * 128, "é" * 129, "🙂" * 65, "level=error x",
     "y" * 17_000,
 )  # fmt: skip
+_USUAL = 11
+"""Texts that are short."""
 _VARINTS = (0, 1, 2, 3, 4, 5, 6, 9, 17, 24, 25, 127, 128, 2**31 - 1)
 _REALS = (0.0, -0.0, 1.5, 1e300, float("nan"), float("inf"), -3.25e-9, 200.0)
 _IDS = (b"", b"\0" * 16, b"\0" * 8, b"\x01" * 8, bytes(range(16)), b"\xff" * 16, b"\x01" * 17, b"\x02")
@@ -42,6 +44,10 @@ def request(signal: str, seed: int) -> bytes:
     _fill(message, rng, 0)
     if rng.random() < 0.5:
         _same_resource(message, rng)
+    if signal == "metrics":
+        _make_plain(message, rng)
+    if signal == "traces":
+        _end_late(message, rng)
     return bytes(message.SerializeToString())
 
 
@@ -85,9 +91,11 @@ def _value(field: Any, rng: Random) -> Any:
         return NOW - offset if rng.random() > _RARE else rng.choice((0, 1, NOW * 2, 2**63, 2**64 - 1))
     kind = field.type
     if kind == FieldDescriptor.TYPE_STRING:
-        return rng.choice(_NAMES if field.name == "key" else _TEXTS)
+        if field.name == "key":
+            return rng.choice(_NAMES) if rng.random() < 0.6 else f"key.{rng.randrange(200)}"
+        return rng.choice(_TEXTS[:_USUAL] if rng.random() < 0.8 else _TEXTS)
     if kind == FieldDescriptor.TYPE_BYTES:
-        return rng.choice(_IDS) if rng.random() < 0.2 else rng.randbytes(16 if "trace" in field.name else 8)
+        return rng.choice(_IDS) if rng.random() < _RARE else rng.randbytes(16 if "trace" in field.name else 8)
     if kind == FieldDescriptor.TYPE_DOUBLE:
         return rng.choice(_REALS) if rng.random() < 0.5 else rng.uniform(-1e6, 1e6)
     if kind == FieldDescriptor.TYPE_BOOL:
@@ -107,3 +115,32 @@ def _same_resource(message: Any, rng: Random) -> None:
     for group in groups[1:]:
         if rng.random() < 0.7:
             group.resource.CopyFrom(groups[0].resource)
+
+
+def _make_plain(message: Any, rng: Random) -> None:
+    """Make most histograms such as a sender would: as many counts as bounds allow, rising bounds."""
+    metrics = [m for g in message.resource_metrics for s in g.scope_metrics for m in s.metrics]
+    forms = [form for m in metrics for form in (m.histogram, m.exponential_histogram)]
+    for point in [point for form in forms for point in form.data_points]:
+        if rng.random() < _RARE:
+            continue
+        for name in ("sum", "min", "max"):
+            if point.HasField(name) and rng.random() > _RARE:
+                setattr(point, name, rng.uniform(-10, 10))
+        if hasattr(point, "scale"):
+            point.scale, point.zero_count = rng.randrange(-11, 12), rng.choice((0, 3))
+            for side in (point.positive, point.negative):
+                side.offset = rng.choice((0, -5, 2**31 - 1, -(2**31)))
+                size = rng.choice((0, 1, 5, 160, 161))
+                side.bucket_counts[:] = [rng.choice((0, 0, 1, 300)) for _ in range(size)]
+        else:
+            size = rng.choice((0, 1, 5, 159, 160, 200))
+            point.explicit_bounds[:] = [number / 2 for number in range(size)]
+            point.bucket_counts[:] = [rng.choice((0, 1, 300, 2**40)) for _ in range(size + 1)] if size else []
+
+
+def _end_late(message: Any, rng: Random) -> None:
+    """Let most spans end after they start."""
+    for span in [p for g in message.resource_spans for s in g.scope_spans for p in s.spans]:
+        if span.end_time_unix_nano < span.start_time_unix_nano <= NOW and rng.random() > _RARE:
+            span.end_time_unix_nano = span.start_time_unix_nano + rng.randrange(10**9)
