@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ def main(given: Sequence[str] | None = None) -> int:
     made = makers(chosen, corpus.samples(told.seed), told.seed)
     _say(f"{told.records:,} records over {len(chosen)} targets, {told.processes} processes, seed {told.seed}")
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through `finally`: no worker stays behind
     result = runner.run(
         chosen,
         made,
@@ -103,10 +105,13 @@ class _Progress:
     """One line now and then; on a terminal one that is written over."""
 
     def __init__(self, records: int) -> None:
-        self._records, self._next = records, 0.0
+        self._records, self._next, self._told = records, 0.0, 0
         self._terminal = sys.stdout.isatty()
 
     def __call__(self, result: Result, spent: float) -> None:
+        for finding in result.findings[self._told :]:
+            _say(f"{chr(10) * self._terminal}found: {finding.target} case {finding.index}: {finding.detail}")
+        self._told = len(result.findings)
         if spent < self._next:
             return
         self._next = spent + (0.5 if self._terminal else _EVERY_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import mmap
+import os
 import resource
 import struct
 import time
@@ -148,7 +149,10 @@ def work(
     gc.freeze()
     limit_memory()
     faulthandler.enable(file=2)
+    parent = os.getppid()
     for place in range(first, len(chunks)):
+        if os.getppid() != parent:
+            return  # whoever started this is gone, and nobody watches
         chunk = chunks[place]
         start = max(chunk.start, index) if place == first else chunk.start
         told.send(_chunk(place, chunk, start, made[chunk.target], board, told))

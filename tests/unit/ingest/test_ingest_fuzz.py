@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -192,3 +194,20 @@ def test_a_finding_is_minimised_and_saved(
     assert main(["--records", "60", "--decoder", "text", "--processes", "1", "--out", str(tmp_path)]) == 1
     assert "KeyError" in capsys.readouterr().out
     assert b"e" in {path.read_bytes() for path in tmp_path.glob("*.bin")}
+
+
+def test_no_worker_outlives_the_command(tmp_path: Path) -> None:
+    """Ended by a signal, the command ends its workers too."""
+    told = [sys.executable, "-m", "tests.fuzz", "--records", "10000000", "--processes", "2"]
+    with subprocess.Popen(
+        [*told, "--decoder", "text", "--out", str(tmp_path)], stdout=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        while b" of " not in run.stdout.readline():
+            pass
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        workers = children.read_text().split()
+        assert len(workers) == 2
+        run.terminate()
+        assert run.wait(60) == 143
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
