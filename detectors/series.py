@@ -129,7 +129,8 @@ def smallest_scale(history: NDArray[np.float64], window: SeriesWindow) -> float:
     floor = max(_RELATIVE * level, 1e-9)
     if unit in _PERCENT_UNITS:
         return max(floor, 1.0)
-    whole = kind != MetricKind.CUMULATIVE and bool(np.all(history == np.floor(history)))
+    counts = kind != MetricKind.CUMULATIVE and not unit.endswith("/s")
+    whole = counts and bool(np.all(history == np.floor(history)))
     if whole and unit not in _RATIO_UNITS:
         return max(floor, 1.0, 0.6745 * float(np.sqrt(np.median(np.abs(history)))))
     if unit in _RATIO_UNITS and level <= 1.0:

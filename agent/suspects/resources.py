@@ -43,7 +43,7 @@ SHARED = re.compile(r"^(?:[Nn]ode|[Hh]ost|[Mm]achine|[Ss]ystem)(?=[A-Z_.])")
 """Metrics of the machine below: `NodeCpuUsageRate`, `node_load1`, `system.cpu.load`."""
 FAMILIES = (
     _family("success", r"success|availab", Mechanism.DEPENDENCY, 0.3, falls=True),
-    _family("latency", r"latenc|duration|response.?time|_p\d\d", Mechanism.UNKNOWN, 0.15),
+    _family("latency", r"(latenc|duration|response.?time)(?!.*\.rate$)|[_.]p\d\d", Mechanism.UNKNOWN, 0.15),
     _family("errors", r"error|fail|exception|5xx|timeout|reject", Mechanism.EXCEPTION, 0.5),
     _family("pool", r"pool|connection.*(wait|pending|used|in.?use)|pending|waiting", Mechanism.POOL, 0.9),
     _family("lock", r"lock|deadlock", Mechanism.LOCK, 0.8),
@@ -53,7 +53,7 @@ FAMILIES = (
     _family(
         "network", r"net|packet|retrans|bytes.?(in|out|sent|recv)|(receive|transmit)", Mechanism.NETWORK, 0.2
     ),
-    _family("traffic", r"workload|request|qps|rps|ops|throughput|load|count", Mechanism.TRAFFIC, 0.1),
+    _family("traffic", r"workload|request|qps|rps|ops|throughput|load|count|\.rate$", Mechanism.TRAFFIC, 0.1),
 )
 SPARE = 1.0
 """What a rise may count for beyond what the same resource's share of its capacity shows."""

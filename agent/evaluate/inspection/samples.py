@@ -7,6 +7,7 @@ Memory is bounded by the number of series times `_KEPT` samples; series past `_M
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -86,14 +87,15 @@ class Samples:
     def add(self, point: MetricPoint, service: str) -> None:
         """Keep one sample."""
         instance = point.resource.instance or ""
-        key = SeriesId(service=service, name=point.name, labels=point.labels, instance=instance)
-        kept = self._series.get(key)
-        if kept is None:
-            if len(self._series) >= _MOST:
-                self.dropped += 1
-                return
-            kept = self._series[key] = _Kept(_short(point.unit), point.kind)
-        kept.add(point.time, point.value)
+        for name, value, unit in _values(point):
+            key = SeriesId(service=service, name=name, labels=point.labels, instance=instance)
+            kept = self._series.get(key)
+            if kept is None:
+                if len(self._series) >= _MOST:
+                    self.dropped += 1
+                    continue
+                kept = self._series[key] = _Kept(_short(unit), point.kind)
+            kept.add(point.time, value)
 
     def series(self) -> dict[str, list[Series]]:
         """Return each service's series, counters as rates, sums and counts as means; sorted."""
@@ -125,6 +127,16 @@ def _join(known: list[Series], series: Series) -> None:
             )
             return
     known.append(series)
+
+
+def _values(point: MetricPoint) -> Iterator[tuple[str, float, str]]:
+    """Yield (name, value, unit): of a histogram its count and its sum."""
+    if point.distribution is None:
+        yield point.name, point.value, point.unit
+        return
+    yield f"{point.name}.count", float(point.distribution.count), "1"
+    if point.distribution.total is not None:
+        yield f"{point.name}.sum", point.distribution.total, point.unit
 
 
 def _counterpart(key: SeriesId, ending: str, other: str) -> SeriesId | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from agent.evaluate.inspection import meaning
 from agent.evaluate.inspection.entries import Entries
 from agent.evaluate.inspection.lines import Lines
 from agent.evaluate.inspection.samples import Samples, Series
+from ingest.distribution import Distribution
 from ingest.events import LogEvent, MetricKind, MetricPoint, Resource, SpanEvent, SpanKind
 from ingest.record import SECOND, Origin
 
@@ -191,3 +193,13 @@ def test_a_stack_trace_keeps_its_first_and_last_lines() -> None:
     assert shown[0] == "it broke"
     assert shown[-1] == "KeyError: 'gold'"
     assert len(shown) < 10
+
+
+def test_a_histogram_is_its_rate_and_mean() -> None:
+    """What its count and its sum would have been as two counters."""
+    points = [
+        msgspec.structs.replace(_point(n, 0), distribution=Distribution(count=2 * n, total=6.0 * n))
+        for n in range(1, 6)
+    ]
+    (mean,) = [series for series in _series(*points) if "(mean)" in series.id.name]
+    assert mean.values.tolist() == pytest.approx([3.0] * len(mean.values))

@@ -164,6 +164,9 @@ def test_metric_names_find_their_family() -> None:
     assert pool is not None
     assert pool.name == "pool"
     assert family_of("quux") is None
+    served = "http.server.request.duration"
+    found = [family_of(f"{served}.{name}") for name in ("p95", "mean", "rate")]
+    assert [family and family.name for family in found] == ["latency", "latency", "traffic"]
 
 
 @given(

@@ -182,6 +182,13 @@ def test_constants_have_a_scale(history: list[float], unit: str, least: float) -
     assert smallest_scale(np.array(history), window) >= least
 
 
+def test_whole_rates_are_not_taken_for_counts() -> None:
+    """Five a second may be fifty in a window: counting noise is that of the fifty."""
+    history = np.array([5.0] * 12)
+    rate, level = (smallest_scale(history, series("v", 0, [5.0], unit=unit)) for unit in ("/s", ""))
+    assert rate < 1.0 <= level
+
+
 def test_history_is_a_ring() -> None:
     """Only the newest values are kept; their number in all is remembered."""
     state = SeriesState()
