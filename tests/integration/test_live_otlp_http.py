@@ -64,18 +64,22 @@ class Running:
         return [series for window in self.windows() for series in window.series if series.key.name == name]
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    """Return a service without Kafka and model, with windows of a second."""
-    settings = Settings(
-        home=tmp_path,
+def _settings(home: Path) -> Settings:
+    """Return those of a service without Kafka and model, with windows of a second."""
+    return Settings(
+        home=home,
         model=ModelSettings(kind="none"),
         knowledge=KnowledgeSettings(embeddings=False, shipped=False),
         stream=StreamSettings(checkpoint_seconds=0.2),
         windows=WindowSettings(width=1, lateness=1, idle=1),
         http=HttpSettings(port=0, api_key=KEY),  # type: ignore[arg-type]
     )
-    service = build(settings)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """Return a service that runs."""
+    service = build(_settings(tmp_path))
     service.start()
     server = http_server(service)
     running = Running(service, f"http://127.0.0.1:{server.port}")
@@ -167,3 +171,21 @@ def test_metrics_of_the_sdk_become_rates_and_quantiles(
             assert rate * (at - before) / SECOND == pytest.approx(grown, rel=0.01)
     assert set(_answers(running)) == {("/v1/metrics", "200")}
     meters.shutdown()
+
+
+def test_what_was_answered_survives_the_process(running: Running, resource: Resource, tmp_path: Path) -> None:
+    """Another process that takes over right after the answer has every line, none of them twice."""
+    loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    exporter = OTLPLogExporter(f"{running.url}/v1/logs", headers=HEADERS)
+    loggers.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    for number in range(LINES):
+        loggers.get_logger("shop").emit(timestamp=time.time_ns(), body=f"order {number} taken")
+    assert loggers.force_flush()
+    heir = build(_settings(tmp_path))
+    heir.start()  # fences the first one, wherever it is
+    try:
+        until(lambda: sum(window.lines for window in running.windows()) >= LINES, "all lines in windows")
+        assert sum(window.lines for window in running.windows()) == LINES
+    finally:
+        heir.stop()
+        loggers.shutdown()
