@@ -75,14 +75,12 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
 def _duration(fields: Fields) -> Nanos:
     name = next((name for name in _DURATION if name in fields.top), None)
     value = None if name is None else fields.top[name]
-    if (
-        name is None
-        or isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-    ):
+    if name is None or isinstance(value, bool) or not isinstance(value, int | float):
         raise DecodeError(RejectReason.TIME_MISSING, "the span has neither an end nor a duration in numbers")
-    return round(value * (_DURATION[name] or 1_000_000_000))
+    length = value * (_DURATION[name] or 1_000_000_000)
+    if not math.isfinite(length):
+        raise DecodeError(RejectReason.TIME_INVALID, "the span's duration is beyond all measure")
+    return round(length)
 
 
 def _kind(value: Any) -> SpanKind:

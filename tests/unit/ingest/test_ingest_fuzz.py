@@ -27,6 +27,7 @@ SLICE = 150
 FOUND: tuple[tuple[str, bytes], ...] = (
     ("json", b'{"message": "x", "level": "' + b"9" * 5000 + b'"}'),
     ("json", '{"message": "x", "level": "²"}'.encode()),
+    ("json", b'{"traceid":"8","spanid":"e","name":"","start":0,"duration_s":1e308}'),
     ("alertmanager", b'{"version": "4", "alerts": [{"labels": {}, "status": [null]}]}'),
 )
 """Cases that once let something else than `DecodeError` out of a decoder."""
