@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from agent.evaluate import generated
+from agent.evaluate import generated, generated_otlp
 from agent.evaluate.peers import MadLoop, PlainDrain
 from detectors.outliers import Outliers
 from ingest.decode import Decode
 from ingest.events import AlertEvent, TopicDefaults
-from ingest.otlp_encode import encode_logs, encode_metrics, encode_traces
 from ingest.record import SECOND, Nanos, Origin, Record
 from ingest.redaction import Redactor
 from ingest.summary import ClosedWindow, WindowSummary
@@ -41,8 +40,12 @@ class Sizes:
     """How much is measured."""
 
     requests: int = 20
-    items: int = 200
-    """Log records, points or spans in an OTLP request."""
+    """Small OTLP requests."""
+    small: int = 20_000
+    large: int = 200_000
+    """Bytes of an OTLP request."""
+    turns: int = 5
+    """How often each is decoded in a round."""
     lines: int = 20_000
     bodies: int = 30_000
     series: int = 500
@@ -50,8 +53,13 @@ class Sizes:
     rounds: int = 5
 
 
-QUICK = Sizes(requests=2, items=50, lines=1_000, bodies=1_000, series=50, windows=5, rounds=2)
+QUICK = Sizes(requests=2, turns=1, lines=1_000, bodies=1_000, series=50, windows=5, rounds=2)
 
+_MESSAGES: dict[str, Any] = {
+    "logs": ExportLogsServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "traces": ExportTraceServiceRequest,
+}
 Side = Callable[[], Callable[[], int]]
 """Prepares one round, untimed; what it returns is timed and says how many items it did."""
 
@@ -78,31 +86,37 @@ class Bench:
         return [*self._otlp(), self._windows(), self._templates(), *self._scoring()]
 
     def _otlp(self) -> list[Result]:
-        count, each = self.sizes.requests, self.sizes.items
-        logs, metrics, spans = (
-            _parts(make(count * each), each) for make in (generated.logs, generated.metrics, generated.spans)
-        )
-        return [
-            self._decoding("logs", [encode_logs(part) for part in logs], ExportLogsServiceRequest),
-            self._decoding(
-                "metrics", [encode_metrics(part) for part in metrics], ExportMetricsServiceRequest
-            ),
-            self._decoding("traces", [encode_traces(part) for part in spans], ExportTraceServiceRequest),
-        ]
+        """Each signal by itself, then all: as many bytes in small requests as in large ones."""
+        size = self.sizes
+        values = {
+            signal: [
+                *generated_otlp.requests(signal, size.small, size.requests),
+                *generated_otlp.requests(
+                    signal, size.large, max(1, size.requests * size.small // size.large)
+                ),
+            ]
+            for signal in _MESSAGES
+        }
+        rows = [self._decoding(f"otlp_{signal}_decode", {signal: values[signal]}) for signal in _MESSAGES]
+        return [*rows, self._decoding("otlp_decode", values)]
 
-    def _decoding(self, signal: str, requests: list[bytes], message: Any) -> Result:
-        decode = Decode({TOPIC: TopicDefaults(format=f"otlp_{signal}")})
-        records = _records(requests)
+    def _decoding(self, name: str, values: Mapping[str, list[bytes]]) -> Result:
+        decode = Decode({signal: TopicDefaults(format=f"otlp_{signal}") for signal in values})
+        records = [record for signal in values for record in _records(values[signal], signal)]
+        pairs = [(_MESSAGES[signal].FromString, value) for signal in values for value in values[signal]]
         now = generated.START + 3600 * SECOND
 
         def ours() -> Callable[[], int]:
-            return lambda: sum(len(decode.decode(record, now).events) > 0 for record in records)
+            return lambda: sum(
+                len(decode.decode(record, now).events) > 0 for record in records * self.sizes.turns
+            )
 
         def raw() -> Callable[[], int]:
-            return lambda: sum(message().ParseFromString(value) > 0 for value in requests)
+            return lambda: sum(parse(value) is not None for parse, value in pairs * self.sizes.turns)
 
-        given = f"requests of {self.sizes.items} items, {_mean(requests):.0f} B"
-        return self._row(f"otlp_{signal}_decode", ours, raw, "protobuf ParseFromString", given)
+        sizes = " and ".join(f"{size / 1000:.0f} kB" for size in (self.sizes.small, self.sizes.large))
+        given = f"requests of about {sizes}, read by the {decode.otlp_path} path"
+        return self._row(name, ours, raw, "protobuf FromString", given)
 
     def _windows(self) -> Result:
         lines = generated.json_lines(self.sizes.lines)
@@ -224,20 +238,16 @@ def _observed(detector: Outliers, windows: Sequence[WindowSummary]) -> int:
     return sum(len(window.series) for window in windows)
 
 
-def _records(values: Sequence[bytes]) -> list[Record]:
+def _records(values: Sequence[bytes], topic: str = TOPIC) -> list[Record]:
     """Return records that arrived as fast as their lines say."""
     return [
         Record(
-            origin=Origin(topic=TOPIC, partition=0, offset=number),
+            origin=Origin(topic=topic, partition=0, offset=number),
             value=value,
             received=generated.START + number * SECOND // generated.PER_SECOND,
         )
         for number, value in enumerate(values)
     ]
-
-
-def _parts(events: list[Any], size: int) -> list[list[Any]]:
-    return [events[first : first + size] for first in range(0, len(events), size)]
 
 
 def _mean(values: Sequence[bytes]) -> float:

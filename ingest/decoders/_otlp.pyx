@@ -127,6 +127,8 @@ cdef class Requests:
     """Reads requests; remembers which resource given bytes describe, up to a bound, and nothing else."""
 
     cdef dict memory
+    cdef object defaults
+    cdef dict known
 
     def __init__(self):
         self.memory = {}
@@ -153,11 +155,15 @@ cdef class Requests:
 
     cdef dict resources(self, batch):
         """Return what is known of resources under these defaults."""
-        known = self.memory.get(batch.defaults)
+        defaults = batch.defaults
+        if defaults is self.defaults:
+            return self.known
+        known = self.memory.get(defaults)
         if known is None:
             if len(self.memory) >= MAX_DEFAULTS:
                 self.memory.clear()
-            known = self.memory[batch.defaults] = {}
+            known = self.memory[defaults] = {}
+        self.defaults, self.known = defaults, known
         return known
 
 

@@ -1,6 +1,11 @@
 # One request being read: its tables, the attributes of the item at hand, and the walk down to the items.
 
 
+cdef bint is_same(bytes raw, Place p, Place stop):
+    cdef const char* known = raw
+    return len(raw) == stop - p and not memcmp(known, p, stop - p)
+
+
 cdef class Reading:
     """Reads one request into a batch; `Refused` where the reference path has to be taken instead."""
 
@@ -43,6 +48,7 @@ cdef class Reading:
             xdrop(self.pairs[n].value)
         self.forget_item()
 
+    @cython.final
     cdef void forget_item(self) noexcept:
         cdef int n
         for n in range(self.count):
@@ -51,26 +57,33 @@ cdef class Reading:
         self.count = 0
         self.odd = False
 
+    @cython.final
     cdef Text* text(self, Place p, Place stop) except NULL:
         """Return the text of these bytes, made once; its object is the table's."""
         cdef uint32_t size = <uint32_t> (stop - p)
-        cdef uint32_t hashed = hash_of(p, size)
+        cdef uint32_t hashed = <uint32_t> hash_of(p, size)
         cdef Text* slot = &self.texts[hashed % TEXTS]
+        cdef Text* other = &self.texts[(hashed % TEXTS) ^ 1]
         cdef PyObject* made
         cdef PyObject* role
         if slot.raw != NULL and slot.hash == hashed and slot.size == size and not memcmp(slot.raw, p, size):
             return slot
+        if other.raw != NULL and other.hash == hashed and other.size == size and not memcmp(other.raw, p, size):
+            return other
         made = new_text(p, stop)
+        if slot.raw != NULL and (other.raw == NULL or hashed >> 31):
+            slot = other
         xdrop(slot.text)
         slot.raw, slot.size, slot.hash, slot.text = p, size, hashed, made
         role = PyDict_GetItem(self.roles, <object> made)
         slot.role = 0 if role == NULL else <int> (<object> role)
         return slot
 
+    @cython.final
     cdef Pair* pair(self, Place p, Place stop) except NULL:
         """Return what the bytes of a KeyValue say, read once; its objects are the table's."""
         cdef uint32_t size = <uint32_t> (stop - p)
-        cdef uint32_t hashed = hash_of(p, size)
+        cdef uint32_t hashed = <uint32_t> hash_of(p, size)
         cdef uint32_t place = hashed % PAIRS
         cdef Pair* slot = &self.pairs[place]
         cdef Pair* other = &self.pairs[place ^ 1]
@@ -88,6 +101,7 @@ cdef class Reading:
         slot[0] = made
         return slot
 
+    @cython.final
     cdef int read_pair(self, Place p, Place stop, Pair* out) except -1:
         cdef Place name = p, name_end = p, value = NULL, value_end = NULL
         cdef uint32_t tag = 0
@@ -116,6 +130,7 @@ cdef class Reading:
         out.pair = out.value = NULL
         return self.fill_pair(out, named.text, value, value_end)
 
+    @cython.final
     cdef int fill_pair(self, Pair* out, PyObject* name, Place value, Place value_end) except -1:
         cdef PyObject* text
         cdef PyObject* label
@@ -133,6 +148,7 @@ cdef class Reading:
             drop(text)
         return 0
 
+    @cython.final
     cdef int attribute(self, Place p, Place stop, bint as_default) except -1:
         """Add an attribute to the item at hand; `as_default` leaves one of the same name as it is."""
         cdef Pair* found = self.pair(p, stop)
@@ -142,6 +158,7 @@ cdef class Reading:
             self.insert(found, as_default)
         return 0
 
+    @cython.final
     cdef void insert(self, const Pair* found, bint as_default) noexcept:
         """Keep the attributes of an item sorted by name; what would need more rules makes the item odd."""
         cdef int n = self.count, compared
@@ -163,6 +180,7 @@ cdef class Reading:
         xkeep(found.value)
         self.count += 1
 
+    @cython.final
     cdef PyObject* labels(self, uint32_t* cuts) except NULL:
         """Return the pairs of the item that are kept, in order; they are the tuple's from now on."""
         cdef int n, kept = 0
@@ -183,6 +201,7 @@ cdef class Reading:
             PyObject_GC_UnTrack(made)
         return made
 
+    @cython.final
     cdef object value_of(self, int role):
         """Return the whole value of the attribute that has this role, None where there is none."""
         cdef int n
@@ -195,6 +214,7 @@ cdef class Reading:
         """Read one item; each signal has its own way."""
         raise NotImplementedError
 
+    @cython.final
     cdef int request(self, Place p, Place stop) except -1:
         """Read every group of a request by its resource."""
         cdef uint32_t tag = 0
@@ -212,6 +232,7 @@ cdef class Reading:
                 raise Refused
         return 0
 
+    @cython.final
     cdef int group(self, Place p, Place stop) except -1:
         """Read a ResourceLogs, -Metrics or -Spans: first whose it is, which may stand last, then its scopes."""
         cdef uint32_t tag = 0
@@ -229,6 +250,8 @@ cdef class Reading:
                 p = NULL
             if p == NULL:
                 raise Refused
+        if owner == NULL:
+            owner = owner_end = start
         self.own(owner, owner_end)
         p = start
         while p < stop:
@@ -242,29 +265,34 @@ cdef class Reading:
                 p = pass_field(RESOURCE_LOGS, p, stop, tag, 2)
         return 0
 
+    @cython.final
     cdef int refuse(self, error) except -1:
         self.batch.rejects.append(error.reject)
         return 0
 
+    @cython.final
     cdef bint believed(self, uint64_t time) noexcept:
         return OLDEST_TIME <= time <= self.latest
 
+    @cython.final
     cdef int add_cuts(self, uint32_t labels) except -1:
         if labels:
             self.batch.cuts["label"] += labels
         return 0
 
+    @cython.final
     cdef int own(self, Place p, Place stop) except -1:
         """Set whose telemetry follows, from the bytes of a Resource or from what was read from equal bytes."""
-        cdef bytes raw = (<const char*> p)[:stop - p] if p != NULL else b""
+        cdef object key = hash_of(p, <uint32_t> (stop - p))
         cdef object version, pair
         cdef int cuts
-        known = self.resources.get(raw)
-        if known is None:
+        cdef tuple known = self.resources.get(key)
+        if known is None or not is_same(known[0], p, stop):
             if not is_whole(RESOURCE, p, stop, 2):
                 raise Refused
-            known = self.owner(raw)
-        self.resource, version, pair, cuts, self.thread_prefix = known
+            known = self.owner(key, (<const char*> p)[:stop - p])
+        self.owned = known
+        _, self.resource, version, pair, cuts, self.thread_prefix = known
         self.version = version
         self.version_pair.pair = <PyObject*> pair
         self.version_pair.cuts = cuts
@@ -272,23 +300,24 @@ cdef class Reading:
         self.version_pair.name = VERSION_NAME
         self.version_pair.name_size = <uint32_t> len(VERSION_TEXT)
         self.version_pair.prefix = prefix_of(VERSION_NAME, self.version_pair.name_size)
-        self.owned = known
         return 0
 
-    cdef tuple owner(self, bytes raw):
+    @cython.final
+    cdef tuple owner(self, object key, bytes raw):
         before = dict(self.batch.cuts)
         attributes = attribute_map(ResourceMessage.FromString(raw).attributes)
         resource, version = owner_of(attributes, self.batch)
         pair, cuts = None, 0
         if version is not None:
             pair, cuts = label_pair(VERSION_TEXT, version)
-        known = (resource, version, pair, cuts, f"{resource.instance or ''}/")
+        known = (raw, resource, version, pair, cuts, f"{resource.instance or ''}/")
         if len(raw) <= MAX_RESOURCE and before == dict(self.batch.cuts):
             if len(self.resources) >= MAX_RESOURCES:
                 self.resources.clear()
-            self.resources[raw] = known
+            self.resources[key] = known
         return known
 
+    @cython.final
     cdef int scope(self, Place p, Place stop) except -1:
         """Read the items of a ScopeLogs, -Metrics or -Spans."""
         cdef uint32_t tag = 0

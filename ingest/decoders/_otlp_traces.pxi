@@ -31,12 +31,6 @@ cdef struct SpanFields:
     Place exception[EXCEPTIONS]
     Place exception_end[EXCEPTIONS]
 
-cdef str host_of(str address):
-    if address is None or not (address.endswith(".") or address.endswith(".svc") or address.endswith(".local")):
-        return address
-    return host(address)
-
-
 cdef str joined(str first, str second):
     return f"{first}:{second}" if second else first
 
@@ -46,12 +40,14 @@ cdef class TraceReading(Reading):
     """Reads an `ExportTraceServiceRequest`."""
 
     cdef PyObject* told[PEERS]
+    cdef dict hosts
 
     def __cinit__(self, *args):
         self.message = TRACES_REQUEST
         self.roles = SPAN_ROLES
 
         self.keeps_all = False
+        self.hosts = {}
 
     cdef int one(self, Place p, Place stop) except -1:
         cdef SpanFields found
@@ -213,14 +209,23 @@ cdef class TraceReading(Reading):
             return named
         cdef str system = self.first(DB_SYSTEM_NAME, DB_SYSTEM)
         if system is not None and kind != KIND_SERVER:
-            return joined(system, host_of(self.first(SERVER_ADDRESS, NET_PEER_NAME)))
+            return joined(system, self.host_of(self.first(SERVER_ADDRESS, NET_PEER_NAME)))
         if kind != KIND_CLIENT and kind != KIND_PRODUCER:
             return None
-        cdef str address = host_of(self.first(SERVER_ADDRESS, NET_PEER_NAME))
+        cdef str address = self.host_of(self.first(SERVER_ADDRESS, NET_PEER_NAME))
         cdef str queue = self.first(MESSAGING_SYSTEM, MESSAGING_SYSTEM)
         if queue is not None:
             return joined(queue, self.first(MESSAGING_DESTINATION, MESSAGING_DESTINATION) or address)
         return address or self.first(RPC_SERVICE, RPC_SERVICE)
+
+    cdef str host_of(self, str address):
+        """Return what `host` says, asked once about an address of the request."""
+        if address is None:
+            return None
+        known = self.hosts.get(address)
+        if known is None:
+            known = self.hosts[address] = host(address)
+        return known
 
     cdef str first(self, int place, int other):
         """Return the value that stands at one of two places, None where both are absent or empty."""

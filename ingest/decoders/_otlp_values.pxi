@@ -2,7 +2,7 @@
 # looked up by their raw bytes in two small tables, which point into the request and live as long as it is read.
 
 cdef enum:
-    TEXTS = 128
+    TEXTS = 256
     PAIRS = 256
     MOST = 32
     # Attributes of an item on this path, as `MAX_LABELS`; items with more take the reference path.
@@ -43,7 +43,7 @@ cdef struct Pair:
     int cuts
 
 
-cdef inline uint32_t hash_of(Place p, uint32_t size) noexcept:
+cdef inline uint64_t hash_of(Place p, uint32_t size) noexcept:
     """Mix 8 bytes at a time; who finds collisions only makes the table miss."""
     cdef uint64_t word, mixed = size * 0x9E3779B97F4A7C15ULL
     while size >= 8:
@@ -55,7 +55,7 @@ cdef inline uint32_t hash_of(Place p, uint32_t size) noexcept:
     word = 0
     memcpy(&word, p, size)
     mixed = (mixed ^ word) * 0xD6E8FEB86659FD93ULL
-    return <uint32_t> (mixed >> 32)
+    return mixed ^ mixed >> 32
 
 
 cdef inline uint64_t prefix_of(Place p, uint32_t size) noexcept:
