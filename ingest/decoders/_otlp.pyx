@@ -11,6 +11,8 @@ from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
+from types import MemberDescriptorType
+
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -102,19 +104,18 @@ cdef tuple SPAN_FIELDS = (
     "attributes"
 )
 cdef tuple METRIC_FIELDS = ("origin", "resource", "time", "name", "value", "unit", "kind", "labels", "start", "distribution")
-cdef tuple EXPLICIT_FIELDS = ("count", "total", "minimum", "maximum", "bounds", "counts")
-cdef tuple EXPONENTIAL_FIELDS = ("count", "total", "minimum", "maximum", "scale", "zero", "positive", "negative")
-cdef PyObject* LOG_NAMES = <PyObject*> LOG_FIELDS
-cdef PyObject* SPAN_NAMES = <PyObject*> SPAN_FIELDS
-cdef PyObject* METRIC_NAMES = <PyObject*> METRIC_FIELDS
-cdef PyObject* EXPLICIT_NAMES = <PyObject*> EXPLICIT_FIELDS
-cdef PyObject* EXPONENTIAL_NAMES = <PyObject*> EXPONENTIAL_FIELDS
-cdef PyObject* DISTRIBUTION = <PyObject*> Distribution
+cdef tuple DISTRIBUTION_FIELDS = (
+    "count", "total", "minimum", "maximum", "bounds", "counts", "scale", "zero", "positive", "negative"
+)
 cdef object NO_BUCKETS = Buckets()
-cdef PyObject* LOG_EVENT = <PyObject*> LogEvent
-cdef PyObject* SPAN_EVENT_TYPE = <PyObject*> SpanEvent
-cdef PyObject* METRIC_POINT = <PyObject*> MetricPoint
 cdef PyObject* NO_TEXT = <PyObject*> EMPTY
+
+include "_otlp_structs.pxi"
+
+cdef Maker LOG_EVENT = maker(LogEvent, LOG_FIELDS)
+cdef Maker SPAN_EVENT_MAKER = maker(SpanEvent, SPAN_FIELDS)
+cdef Maker METRIC_POINT = maker(MetricPoint, METRIC_FIELDS)
+cdef Maker DISTRIBUTION = maker(Distribution, DISTRIBUTION_FIELDS)
 
 include "_otlp_reading.pxi"
 include "_otlp_logs.pxi"

@@ -91,13 +91,17 @@ cdef object explicit_of(HistogramFields* found, object bounds):
         if counts[n] > LARGEST_COUNT:
             return None
         total += counts[n]
-    return made_distribution(EXPLICIT_NAMES, 6, (
+    return made_distribution((
         total if size else found.count,
         found.total if found.has_total else None,
         finite(found.minimum),
         finite(found.maximum),
         bounds,
         taken(new_counts(counts, size)) if <tuple> bounds else (),
+        None,
+        0,
+        NO_BUCKETS,
+        NO_BUCKETS,
     ))
 
 
@@ -111,11 +115,13 @@ cdef object exponential_of(HistogramFields* found):
     negative = side_of(found.negative, found.negative_end, &total)
     if positive is None or negative is None:
         return None
-    return made_distribution(EXPONENTIAL_NAMES, 8, (
+    return made_distribution((
         total,
         found.total if found.has_total else None,
         finite(found.minimum),
         finite(found.maximum),
+        (),
+        (),
         scale,
         found.zero,
         positive,
@@ -123,12 +129,12 @@ cdef object exponential_of(HistogramFields* found):
     ))
 
 
-cdef object made_distribution(PyObject* names, int size, tuple values):
-    cdef PyObject* each[8]
+cdef object made_distribution(tuple fields):
+    cdef PyObject* values[10]
     cdef int n
-    for n in range(size):
-        each[n] = PyTuple_GET_ITEM(<PyObject*> values, n)
-    return taken(PyObject_Vectorcall(DISTRIBUTION, each, 0, names))
+    for n in range(10):
+        values[n] = PyTuple_GET_ITEM(<PyObject*> fields, n)
+    return taken(new_struct(&DISTRIBUTION, values))
 
 
 cdef object side_of(Place p, Place stop, uint64_t* total):

@@ -99,7 +99,7 @@ cdef class LogReading(Reading):
         values[2], values[3], values[4] = <PyObject*> time, <PyObject*> body, <PyObject*> severity
         values[5], values[6], values[7] = <PyObject*> trace, <PyObject*> span, <PyObject*> key
         values[8] = <PyObject*> labels
-        return taken(PyObject_Vectorcall(LOG_EVENT, values, 0, LOG_NAMES))
+        return taken(new_struct(&LOG_EVENT, values))
 
     cdef object body(self, LogFields* found):
         cdef object text = taken(new_value(found.body, found.body_end))

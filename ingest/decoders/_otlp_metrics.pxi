@@ -322,7 +322,7 @@ cdef class MetricReading(Reading):
         values[2], values[3], values[4] = <PyObject*> time, <PyObject*> self.name, <PyObject*> value
         values[5], values[6], values[7] = <PyObject*> self.unit, <PyObject*> self.kind, <PyObject*> labels
         values[8], values[9] = <PyObject*> start, <PyObject*> distribution
-        return taken(PyObject_Vectorcall(METRIC_POINT, values, 0, METRIC_NAMES))
+        return taken(new_struct(&METRIC_POINT, values))
 
     cdef int by_reference(self, Place p, Place stop) except -1:
         if not is_whole(METRIC, p, stop, 4):

@@ -192,7 +192,7 @@ cdef class TraceReading(Reading):
         values[5], values[6], values[7] = name, <PyObject*> start, <PyObject*> end
         values[8], values[9] = kind, <PyObject*> failed
         values[10], values[11] = <PyObject*> peer, <PyObject*> labels
-        self.events.append(taken(PyObject_Vectorcall(SPAN_EVENT_TYPE, values, 0, SPAN_NAMES)))
+        self.events.append(taken(new_struct(&SPAN_EVENT_MAKER, values)))
         return 0
 
     cdef object peer(self, int kind):

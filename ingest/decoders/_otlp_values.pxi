@@ -104,7 +104,13 @@ cdef PyObject* new_hex(Place p, Place stop) except NULL:
 
 
 cdef inline PyObject* new_text(Place p, Place stop) except NULL:
-    return PyUnicode_DecodeUTF8(<const char*> p, stop - p, "strict")
+    cdef PyObject* text
+    if not is_ascii(p, stop):
+        return PyUnicode_DecodeUTF8(<const char*> p, stop - p, "strict")
+    text = PyUnicode_New(stop - p, 127)
+    if p < stop:
+        memcpy(PyUnicode_DATA(text), p, stop - p)
+    return text
 
 
 cdef PyObject* new_value(Place p, Place stop) except NULL:

@@ -82,7 +82,13 @@ cdef inline Place read_fixed64(Place p, Place end, uint64_t* out) noexcept:
 
 cdef inline bint is_ascii(Place p, Place stop) noexcept:
     cdef uint64_t word
+    cdef uint64_t words[4]
     cdef uint8_t tail = 0
+    while stop - p >= 32:
+        memcpy(words, p, 32)
+        if (words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080ULL:
+            return False
+        p += 32
     while stop - p >= 8:
         memcpy(&word, p, 8)
         if word & 0x8080808080808080ULL:
