@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from agent.suspects import latency, logs, others, paths, resources
+from agent.suspects import latency, logs, order, others, paths, resources
 from agent.suspects.finding import Finding
 from agent.suspects.ranking import rank_suspects
 from agent.suspects.sides import Sides
@@ -13,6 +13,7 @@ __all__ = ["KINDS", "Finding", "Sides", "gather_findings", "rank_suspects"]
 KINDS = {
     "resources": resources.findings,
     "logs": logs.findings,
+    "order": order.findings,
     "latency": latency.findings,
     "paths": paths.findings,
     "failing": others.failing,
@@ -22,7 +23,7 @@ KINDS = {
 """Evidence kinds by name; each is a pure function of both sides."""
 
 
-ONSET_WITHIN = frozenset({"logs", "latency", "paths", "failing"})
+ONSET_WITHIN = frozenset({"logs", "order", "latency", "paths", "failing"})
 """Kinds that count over the whole interval and so are weakened by an onset in its middle."""
 LATER = 0.9
 """What a finding of the later half alone is worth: one of two looks is the better one by chance."""

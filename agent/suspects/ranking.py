@@ -19,6 +19,7 @@ SYMPTOMS = frozenset(
         "log errors",
         "log new",
         "log surge",
+        "log order",
         "failing",
         "latency",
         "success",

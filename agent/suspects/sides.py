@@ -55,6 +55,8 @@ class ServiceSide:
     log_windows: int = 0
     span_windows: int = 0
     templates: dict[str, TemplateSide] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often one template directly followed another under one sequence key."""
     series: dict[SeriesKey, list[tuple[Nanos, float]]] = field(default_factory=dict)
     units: dict[SeriesKey, str] = field(default_factory=dict)
     calls: dict[tuple[str, str], FlowSide] = field(default_factory=dict)
@@ -185,6 +187,9 @@ def _add_templates(side: ServiceSide, window: WindowSummary) -> None:
         found.template = seen.template
         found.severity_number = max(found.severity_number, seen.severity_number)
         found.lines.extend(seen.lines[: 3 - len(found.lines)])
+    for pair in window.pairs:
+        key = pair.first, pair.second
+        side.pairs[key] = side.pairs.get(key, 0) + pair.count
 
 
 def _add_series(side: ServiceSide, window: WindowSummary) -> None:
