@@ -6,6 +6,7 @@ made elsewhere; here is only the decision.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ingest.record import SECOND, Nanos
@@ -76,3 +77,57 @@ class Runs:
         """Forget runs that nothing can continue any more."""
         for key in [key for key, run in self.open.items() if end - run.until > self.gap]:
             del self.open[key]
+
+
+BASE = 0.3
+"""Budgeted scores up to here are everyday."""
+_DAY: Nanos = 86_400 * SECOND
+_PRIOR_EVENTS = 8.0
+_PRIOR_EXCESS = 0.45
+"""Mean excess over `BASE` of what is strange on series of many kinds, before these series told their own."""
+_PRIOR_DAYS = 1.0
+_MEMORY_DAYS = 28.0
+
+
+@dataclass(slots=True)
+class Budget:
+    """The score that is reached `alarms_a_day` times a day, as the scores seen so far tell.
+
+    Peaks over threshold: scores above `BASE` come at a rate, and their excesses are exponential (shape 0 of
+    the generalised Pareto distribution; Siffer et al., *Anomaly Detection in Streams with Extreme Value
+    Theory*, KDD 2017). Both are learned with a weak prior and fade over four weeks. What was above the limit
+    enters cut to twice that, so that an anomaly does not raise the bar for the next.
+    """
+
+    alarms_a_day: float
+    days: float = 0.0
+    events: float = 0.0
+    excess: float = 0.0
+    time: Nanos = 0
+
+    def limit(self) -> float:
+        """Return the score from which on one is an alarm."""
+        a_day = (self.events + _PRIOR_EVENTS) / (self.days + _PRIOR_DAYS)
+        mean = (self.excess + _PRIOR_EVENTS * _PRIOR_EXCESS) / (self.events + _PRIOR_EVENTS)
+        return BASE + mean * max(math.log(a_day / self.alarms_a_day), 0.5)
+
+    def reached(self, score: float) -> bool:
+        """Say whether `score` is an alarm."""
+        return score >= self.limit()
+
+    def learn(self, score: float, time: Nanos) -> None:
+        """Count one score at `time`; times that go back count as the latest."""
+        if self.time:
+            passed = max(time - self.time, 0) / _DAY
+            # A pipeline that was down for weeks saw nothing in them.
+            passed = min(passed, 1.0)
+            fade = math.exp(-passed / _MEMORY_DAYS)
+            self.days, self.events, self.excess = (
+                self.days * fade + passed,
+                self.events * fade,
+                self.excess * fade,
+            )
+        self.time = max(self.time, time)
+        if score > BASE:
+            self.events += 1.0
+            self.excess += min(score, 2.0 * self.limit()) - BASE
