@@ -7,7 +7,7 @@ state, reads no clock, and gives and takes that state as bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from detectors.anomaly import Anomaly
 from ingest.record import Nanos
@@ -41,4 +41,13 @@ class Detector(Protocol):
 
     def load(self, state: bytes) -> None:
         """Replace the state. Raises ValueError on bytes of another version."""
+        ...
+
+
+@runtime_checkable
+class LearnsSeries(Protocol):
+    """A detector that can tell how far it is with single series."""
+
+    def learning_series(self) -> tuple[int, int]:
+        """Return how many series are being learned, and how many there are."""
         ...

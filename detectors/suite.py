@@ -16,7 +16,7 @@ from detectors.anomaly import Anomaly
 from detectors.calls import Calls
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
-from detectors.port import Detector
+from detectors.port import Detector, LearnsSeries
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.state import touch
@@ -95,7 +95,7 @@ class Suite:
     def learning(self) -> Learning:
         """Return how many services and series are being learned and how many are known."""
         young = sum(warmup.learning(self._state.last) for warmup in self._state.warmups.values())
-        series = [d.learning_series() for d in self._detectors if isinstance(d, Outliers)]
+        series = [d.learning_series() for d in self._detectors if isinstance(d, LearnsSeries)]
         learning, total = (sum(part) for part in zip(*series, strict=True)) if series else (0, 0)
         return Learning(
             services=young,
