@@ -142,13 +142,16 @@ def _renamed(holder: Any, key: Any, other: tuple[Any, Any] | None, rng: Random) 
 
 def _repeated(holder: Any, key: Any, rng: Random) -> None:
     node = holder[key]
-    size = len(json.dumps(node)) + len(str(key))
-    times = min(rng.choice((2, 5, 40, 400)), _ROOM // size)
+    text = json.dumps(node)
+    times = min(rng.choice((2, 5, 40, 400)), _ROOM // (len(text) + len(str(key))))
     if times < 2:
         return
-    if isinstance(holder, dict) and rng.random() < 0.5:
-        holder.update({f"{key}{number}": node for number in range(times)})
-    elif isinstance(node, str):
+    if isinstance(node, str) and rng.random() < 0.5:
         holder[key] = node * times
+        return
+    # Each is a node of its own: what then changes in one would else multiply with every repetition.
+    nodes = json.loads(f"[{', '.join([text] * times)}]")
+    if isinstance(holder, dict) and rng.random() < 0.5:
+        holder.update({f"{key}{number}": one for number, one in enumerate(nodes)})
     else:
-        holder[key] = [node] * times
+        holder[key] = nodes

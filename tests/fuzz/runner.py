@@ -138,7 +138,9 @@ class _Slot:
             raise RuntimeError(f"the fuzzer itself failed with {_signal(code)} before case {index}")
         chunk = self._chunks[place]
         said = f"the process ended with {_signal(code)}" if kind == "crash" else "the case does not end"
-        if doing in {IDLE, MAKING}:
+        if kind == "hang" and doing == MAKING:
+            said = f"case {index} cannot be made: a fault of the fuzzer, not of what it tests"
+        elif doing in {IDLE, MAKING}:
             # Not this case: memory that an earlier one of the chunk has damaged shows only later.
             said += f" before case {index} was tried"
         finding = Finding(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from ingest.decode import Decode
-from ingest.decoders.batch import AHEAD, MAX_FIELD, MAX_LABEL, MAX_LABELS, OLDEST
+from ingest.decoders.batch import AHEAD, MAX_FIELD, MAX_LABEL, MAX_LABELS, OLDEST, Batch
 from ingest.distribution import MAX_BUCKETS, Distribution
 from ingest.events import (
     AlertEvent,
@@ -39,6 +39,7 @@ NOW: Nanos = NOW_S * SECOND
 STAGES = ("redact", "mask", "templates")
 PATHS = ("paths:otlp_logs", "paths:otlp_metrics", "paths:otlp_traces", "paths:otlp")
 """The compiled reading of OTLP against the reference, where there are both."""
+_TWO_PATHS = ("otlp", "otlp_logs", "otlp_metrics", "otlp_traces")
 _BEHIND = 8
 """Events of a record that go on to redaction and masking."""
 _LONGEST_DETAIL = 300
@@ -69,11 +70,13 @@ def target(name: str) -> Run:
 class _Decoder:
     def __init__(self, form: str) -> None:
         # An empty configuration on the topic, as most have, and one with every setting.
-        self._decode = Decode({
+        topics = {
             "plain": TopicDefaults(format=form),
             "set": TopicDefaults(format=form, environment="e", service="s", time_field="time",
             extra=(("host", "h"),)),
-        })  # fmt: skip
+        }  # fmt: skip
+        self._decode = Decode(topics)
+        self._reference = Decode(topics, make_batch=_Reference) if form in _TWO_PATHS else None
         self._redactor = Redactor(b"fuzz")
         self._turn = 0
 
@@ -83,7 +86,9 @@ class _Decoder:
         record = Record(origin=origin, value=case.value, key=case.key, headers=case.headers, received=NOW)
         try:
             decoded = self._decode.decode(record, NOW)
+            self._compare(record, decoded)
         except DecodeError as error:
+            self._compare(record, error)
             counts[f"refused:{error.reject.reason}"] += 1
             _check_detail(error.reject.detail)
             return
@@ -96,6 +101,25 @@ class _Decoder:
             raise BrokenPromiseError("decoding twice gave two results")
         for event in decoded.events[:_BEHIND]:
             _behind(self._redactor, event)
+
+    def _compare(self, record: Record, found: Decoded | DecodeError) -> None:
+        """Hold what the compiled decoder said to what the reference says."""
+        if self._reference is None:
+            return
+        try:
+            expected: Decoded | DecodeError = self._reference.decode(record, NOW)
+        except DecodeError as error:
+            expected = error
+        if _told(found) != _told(expected):
+            raise BrokenPromiseError("the compiled decoder and the reference differ")
+
+
+class _Reference(Batch):
+    """Not the plain batch, and so read by the reference path."""
+
+
+def _told(result: Decoded | DecodeError) -> object:
+    return result.reject if isinstance(result, DecodeError) else result
 
 
 def _behind(redactor: Redactor, event: Event) -> None:
