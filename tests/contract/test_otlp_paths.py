@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -10,11 +12,12 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack, structs
 
 from ingest.decoders import otlp
 from ingest.decoders._otlp import MESSAGES_FROM, ROOTS, SCHEMA, Requests
 from ingest.decoders.batch import Batch
-from ingest.events import Decoded, DecodeError, LogEvent, RejectReason, TopicDefaults
+from ingest.events import Decoded, DecodeError, LogEvent, MetricKind, RejectReason, SpanKind, TopicDefaults
 from ingest.record import Origin, Record
 from tests.fuzz.bytes_mutations import flip, insert, remove, splice, truncate
 from tests.fuzz.protobuf_mutations import mutate_protobuf
@@ -157,3 +160,46 @@ def test_what_is_remembered_is_bounded_and_by_defaults() -> None:
         assert requests.read_logs(value, batch)
         services += [event.resource.service for event in batch.events if isinstance(event, LogEvent)]
     assert services == ["one", "two", "one"]
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_no_reference_is_lost_or_left(signal: str) -> None:
+    """Events own what they hold: after they are gone, what they shared is held as often as before."""
+    requests, values = Requests(), [request(signal, seed) for seed in range(40)]
+    batches = [_batch(value) for value in values]
+    shared = [batches[0].origin, "", None, MetricKind.GAUGE, SpanKind.CLIENT, ()]
+
+    def read() -> None:
+        for value, known in zip(values, batches, strict=True):
+            batch = _batch(value)
+            batch.origin = batches[0].origin
+            read_one = getattr(requests, f"read_{signal}")
+            assert read_one(value, batch)
+            assert not read_one(value + b"\x0a\x05\x12", batch)
+            assert known.origin == batch.origin
+
+    read()
+    gc.collect()
+    before, blocks = [sys.getrefcount(one) for one in shared], sys.getallocatedblocks()
+    for _ in range(3):
+        read()
+    gc.collect()
+    after = [sys.getrefcount(one) for one in shared]
+    assert all(abs(b - a) < 20 for a, b in zip(before, after, strict=True)), (before, after)
+    assert sys.getallocatedblocks() - blocks < 200
+
+
+def test_an_event_made_in_place_is_like_any_other() -> None:
+    """It hashes, compares, copies, encodes and refuses to change as one from the constructor does."""
+    for signal in SIGNALS:
+        value = request(signal, 5)
+        batch = _batch(value)
+        assert getattr(Requests(), f"read_{signal}")(value, batch)
+        for event in batch.events:
+            fields = {name: getattr(event, name) for name in event.__struct_fields__}
+            built = type(event)(**fields)
+            assert (built, hash(built), repr(built)) == (event, hash(event), repr(event))
+            assert structs.replace(event, origin=event.origin) == event
+            assert msgpack.encode(built) == msgpack.encode(event)
+            with pytest.raises(AttributeError):
+                event.origin = batch.origin  # type: ignore[misc]
