@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.decoders.times import parse_time
+from ingest.record import Nanos
 from tests.testbed.background import Mark
 from tests.testbed.faults import Fault
 from tests.testbed.processes import Child, ProcessError, start
@@ -96,7 +98,7 @@ def finish_case(
     onset, end = (times.injected, times.healed) if fault.truth else (times.end, times.end)
     for signal in SIGNALS:
         _press(case / f"{signal}.jsonl.gz", signal)
-    counts = {signal: _count(case, signal, stamp(onset), stamp(end)) for signal in SIGNALS}
+    counts = count(case, stamp(onset), stamp(end))
     path = case / "case.json"
     known = json.loads(path.read_text(encoding="utf-8"))
     known.update(
@@ -150,11 +152,22 @@ def _pod(record: dict[str, Any]) -> tuple[str, str, str]:
     return record["service.name"], record.get("k8s.pod.name", ""), record["time"]
 
 
-def _count(case: Path, signal: str, onset: str, end: str) -> dict[str, int]:
-    counts = {"baseline": 0, "incident": 0}
-    for record in read_lines(case, signal):
-        counts["incident" if onset <= time_of(record) < end else "baseline"] += 1
+def count(case: Path, onset: str, end: str) -> dict[str, dict[str, int]]:
+    """Return, per signal, how many records lie within the incident and how many do not."""
+    first, last = _nanos(onset), _nanos(end)
+    counts = {signal: {"baseline": 0, "incident": 0} for signal in SIGNALS}
+    for signal in SIGNALS:
+        for record in read_lines(case, signal):
+            # As numbers: equal times may be written with more digits or fewer.
+            counts[signal]["incident" if first <= _nanos(time_of(record)) < last else "baseline"] += 1
     return counts
+
+
+def _nanos(text: str) -> Nanos:
+    found = parse_time(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time")
+    return found
 
 
 def write_truth(dataset: Path, case: str, fault: Fault, held_out: HeldOut | None = None) -> None:

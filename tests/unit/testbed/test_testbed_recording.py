@@ -70,6 +70,18 @@ def test_fault_becomes_the_incident_interval(tmp_path: Path) -> None:
     assert intervals.baseline["logs"][0].end == intervals.incident.start
 
 
+def test_a_record_at_the_onset_counts_for_the_incident_however_it_is_written(tmp_path: Path) -> None:
+    """Nine digits or three: the time of the injection is within, that of the end is not."""
+    case = _case(tmp_path, "bad-deploy")
+    onset, end = (stamp(when).replace("Z", "000000Z") for when in (TIMES.injected, TIMES.healed))
+    lines = [{"time": when, "service.name": "orders", "change": "deploy"} for when in (onset, end)]
+    with gzip.open(case / "changes.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    finish_case(case, BAD_DEPLOY, TIMES, notes=[])
+    known = json.loads((case / "case.json").read_text())
+    assert known["counts"]["changes"] == {"baseline": 1, "incident": 1}
+
+
 def test_quiet_run_has_no_incident(tmp_path: Path) -> None:
     """Where nothing goes wrong everything is baseline, and Faultline's own reader takes it."""
     case = _case(tmp_path, "quiet")
