@@ -13,6 +13,7 @@ from typing import Protocol
 
 from agent.analysis import Analysis, Incident, IncidentState, InvestigationDue, Severity
 from detectors.anomaly import Anomaly
+from detectors.manifest import ModelVersion
 from ingest.record import Nanos
 from ingest.summary import WindowSummary
 
@@ -70,6 +71,33 @@ class TelemetryRow:
     windows: tuple[WindowSummary, ...]
 
 
+class ModelAction(StrEnum):
+    """What a person may ask of a detector's versions."""
+
+    RETRAIN = "retrain"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """What was asked of an owner's stream. A rollback brings the version meant and its state, if kept."""
+
+    seq: int
+    detector: str
+    action: ModelAction
+    number: int | None = None
+    version: ModelVersion | None = None
+    state: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredModel:
+    """A version as the store has it. `kept` says whether it can be rolled back to."""
+
+    version: ModelVersion
+    kept: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """What step 2 of a commit writes in one transaction. Saving the same one again changes nothing."""
@@ -85,6 +113,10 @@ class Checkpoint:
     telemetry: tuple[TelemetryRow, ...]
     outbox: tuple[OutboxEntry, ...]
     due: tuple[InvestigationDue, ...]
+    models: tuple[tuple[ModelVersion, bytes | None], ...] = ()
+    """Live versions of detectors' models, and with their state those that ended since the last commit."""
+    answers: tuple[tuple[int, str], ...] = ()
+    """What became of requests, by their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +126,8 @@ class Restored:
     epoch: int
     offsets: tuple[tuple[str, int, int], ...]
     snapshot: bytes | None
+    models: tuple[ModelVersion, ...] = ()
+    """All versions that are known, whatever became of the snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +169,32 @@ class StreamStore(Protocol):
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write all of it or nothing. Raises `FencedError` when the epoch is not the newest."""
+        ...
+
+    def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
+        """Return what was asked of the owner's detectors and is not answered, oldest first."""
+        ...
+
+
+class ModelStore(Protocol):
+    """The side of those who look at detectors' models and ask for others."""
+
+    def models(self, owner: str) -> tuple[StoredModel, ...]:
+        """Return an owner's versions by detector, newest first."""
+        ...
+
+    def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
+        """Return what is not answered, oldest first."""
+        ...
+
+    def ask_model(
+        self, owner: str, detector: str, action: ModelAction, number: int | None, now: Nanos
+    ) -> int:
+        """Put a request; the owner's stream carries it out with a commit. Return its number."""
+        ...
+
+    def model_answer(self, seq: int) -> str | None:
+        """Return what became of a request, None while nothing has."""
         ...
 
 
@@ -224,7 +284,9 @@ class RetentionStore(Protocol):
         ...
 
 
-class Store(StreamStore, InvestigationStore, IncidentStore, OutboxStore, RetentionStore, Protocol):
+class Store(
+    StreamStore, ModelStore, InvestigationStore, IncidentStore, OutboxStore, RetentionStore, Protocol
+):
     """All sides at once, as the composition root holds it."""
 
     def close(self) -> None:

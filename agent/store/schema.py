@@ -168,3 +168,28 @@ telemetry = Table(
     Column("windows", LargeBinary, nullable=False),
     Index("ix_telemetry_minute", "minute", "environment"),
 )
+
+models = Table(
+    "models",
+    metadata,
+    Column("owner", Words, ForeignKey("streams.owner", ondelete="CASCADE"), primary_key=True),
+    Column("detector", Words, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", LargeBinary, nullable=True),
+)
+
+model_requests = Table(
+    "model_requests",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("owner", Words, nullable=False),
+    Column("detector", Words, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("number", BigInteger, nullable=True),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("answer", Words, nullable=True),
+    Index("ix_model_requests_owner", "owner", "seq"),
+    sqlite_autoincrement=True,
+)

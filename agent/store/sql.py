@@ -7,9 +7,10 @@ and the order within them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from agent.analysis import Analysis, Incident
-from agent.store import incidents, investigations, outbox, retention, streams, telemetry
+from agent.store import incidents, investigations, models, outbox, retention, streams, telemetry
 from agent.store.database import Database
 from agent.store.migrate import upgrade
 from agent.store.outbox import put
@@ -20,8 +21,11 @@ from agent.store.port import (
     IncidentPage,
     IncidentQuery,
     Lease,
+    ModelAction,
+    ModelRequest,
     OutboxEntry,
     Restored,
+    StoredModel,
 )
 from detectors.anomaly import Anomaly
 from ingest.record import Nanos
@@ -42,7 +46,10 @@ class SqlStore:
     def take_over(self, owner: str) -> Restored:
         """Raise the owner's epoch and return where the stream stands."""
         with self._database.write() as connection:
-            return streams.take_over(connection, owner)
+            restored = streams.take_over(connection, owner)
+            return replace(
+                restored, models=tuple(stored.version for stored in models.load(connection, owner))
+            )
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write all of it or nothing. Raises `FencedError` when the epoch is not the newest."""
@@ -54,7 +61,31 @@ class SqlStore:
             telemetry.save(connection, checkpoint.telemetry)
             investigations.save_due(connection, checkpoint.due)
             outbox.put(connection, checkpoint.outbox)
+            models.save(connection, checkpoint.owner, checkpoint.models)
+            models.answer(connection, checkpoint.owner, checkpoint.answers)
             streams.save(connection, checkpoint)
+
+    def models(self, owner: str) -> tuple[StoredModel, ...]:
+        """Return the versions of an owner's detectors, newest first each."""
+        with self._database.read() as connection:
+            return models.load(connection, owner)
+
+    def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
+        """Return what was asked of the owner's detectors and is not answered, oldest first."""
+        with self._database.read() as connection:
+            return models.requests(connection, owner)
+
+    def ask_model(
+        self, owner: str, detector: str, action: ModelAction, number: int | None, now: Nanos
+    ) -> int:
+        """Put a request for the owner's stream and return its number."""
+        with self._database.write() as connection:
+            return models.ask(connection, owner, detector, action, number, now)
+
+    def model_answer(self, seq: int) -> str | None:
+        """Return what became of a request, None while nothing has."""
+        with self._database.read() as connection:
+            return models.answered(connection, seq)
 
     def lease(self, worker: str, now: Nanos, ttl: Nanos) -> Lease | None:
         """Take the oldest due investigation nobody holds (or whose lease ran out), else None."""
