@@ -15,10 +15,13 @@ import msgspec
 
 from agent.analysis import Incident, IncidentChange, InvestigationDue
 from agent.incidents import Correlator, alert_anomaly
-from agent.store.port import TelemetryRow
+from agent.store.port import ModelAction, ModelRequest, TelemetryRow
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
+from detectors.manifest import ModelVersion
 from detectors.suite import Learning, Suite
+from detectors.versioned import RefusedError, Retired
+from detectors.versions import Versions
 from ingest.decode import Decode
 from ingest.events import AlertEvent, DecodeError, Event, Receipt, Reject, RejectReason
 from ingest.minutes import Minutes
@@ -47,6 +50,8 @@ class Outcome:
     telemetry: list[TelemetryRow] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     """Live incidents that differ from the last outcome's, a change told or not."""
+    retired: list[Retired] = field(default_factory=list)
+    """Versions of detectors' models that ended."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +68,8 @@ class Counts:
     """What a limit shortened, by reason."""
     learning: Learning | None = None
     """As of the last closed window."""
+    models: tuple[ModelVersion, ...] = ()
+    """The versions of detectors' models that are live, as of the last outcome."""
 
 
 class Pipeline:
@@ -78,9 +85,12 @@ class Pipeline:
         correlator: Correlator,
         topology: Topology,
         minutes: Minutes,
+        models: Versions | None = None,
     ) -> None:
         self._decode, self._redactor, self.windows = decode, redactor, windows
         self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
+        self.models = models or Versions()
+        """The suite's detectors as versions of their models."""
         self._outcome = Outcome()
         self._told: dict[str, Incident] = {}
         self.counts = Counts()
@@ -124,6 +134,17 @@ class Pipeline:
         """Note who leads an incident's suspects: another leader makes a new analysis due."""
         self._correlator.lead(incident_id, service)
 
+    def heed(self, request: ModelRequest) -> str:
+        """Do what a person asked of a detector's versions, and say what became of it."""
+        try:
+            if request.action is ModelAction.RETRAIN:
+                return self.models.retrain(request.detector, "asked for")
+            if request.version is None or request.state is None:
+                return f"refused: the state of version {request.number} is kept no longer"
+            return self.models.rollback(request.detector, request.version, request.state)
+        except RefusedError as error:
+            return f"refused: {error}"
+
     def outcome(self) -> Outcome:
         """Return what has come up since the last call, and forget it."""
         done, self._outcome = self._outcome, Outcome()
@@ -134,6 +155,8 @@ class Pipeline:
             TelemetryRow(environment=environment, service=service, minute=minute, windows=windows)
             for environment, service, minute, windows in self._minutes.dirty()
         ]
+        done.retired = list(self.models.retired())
+        self.counts.models = self.models.live()
         return done
 
     def _file(self, event: Event, record: Record, wall: Nanos) -> None:

@@ -131,6 +131,37 @@ class IncidentSettings(_Section):
     """Time before the onset that counts as normal, less other incidents."""
 
 
+class RetrainingSettings(_Section):
+    """When a detector learns anew beside itself and takes over (hours of stream time)."""
+
+    automatic: bool = True
+    """False: only `faultline detectors retrain` does."""
+    span_hours: float = Field(default=24.0, gt=0)
+    """Inputs are compared span by span; a day, so that no hour of the day looks like drift."""
+    distance: float = Field(default=0.4, gt=0, le=1)
+    """Share of an input's values that must have crossed some level for it to have drifted."""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Share of a detector's inputs that must have drifted."""
+    drifted_spans: int = Field(default=3, ge=1)
+    """So many spans in a row: more than a weekend."""
+    flagged: float = Field(default=0.2, gt=0, le=1)
+    """Share of windows with a finding from which a model does not fit its system."""
+    flagged_spans: int = Field(default=1, ge=1)
+    shadow_hours: float = Field(default=24.0, gt=0)
+    """How long a new version runs beside the old one before it takes over."""
+    pause_hours: float = Field(default=168.0, ge=0)
+    """After a retraining or a rollback, before a rule begins another."""
+
+
+class DetectorSettings(_Section):
+    """When a metric's finding is worth telling."""
+
+    alarms_a_day: float = Field(default=2.0, gt=0)
+    """Findings about single series that an environment may bring in a day when nothing is wrong."""
+    horizon: int = Field(default=3600, ge=60)
+    """Seconds ahead within which something filling up is reported."""
+
+
 class ModelSettings(_Section):
     """The language model that words an analysis; statistics need none."""
 
@@ -229,6 +260,7 @@ class Settings(BaseSettings):
     windows: WindowSettings = WindowSettings()
     stream: StreamSettings = StreamSettings()
     incidents: IncidentSettings = IncidentSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
     model: ModelSettings = ModelSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     deliver: DeliverSettings = DeliverSettings()

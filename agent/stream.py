@@ -21,6 +21,7 @@ import structlog
 from agent.analysis import IncidentChange
 from agent.pipeline import Outcome, Pipeline
 from agent.store.port import Checkpoint, FencedError, OutboxEntry, Restored, StreamStore
+from detectors.manifest import Status
 from ingest.deadletter import DeadLetterSink
 from ingest.events import Receipt
 from ingest.record import SECOND, Nanos, Record
@@ -82,6 +83,7 @@ class Stream:
         self._positions: dict[tuple[str, int], int] = {}
         self._taken: dict[tuple[str, int], Nanos] = {}
         self._epoch = 0
+        self._statuses: dict[tuple[str, int], Status] = {}
         self.counts = StreamCounts()
         self.pipeline = pipeline()
         self.ready = threading.Event()
@@ -142,6 +144,8 @@ class Stream:
         self.pipeline = self._build()
         if restored.snapshot is not None:
             self._load(restored.snapshot)
+        self.pipeline.models.follow(restored.models)
+        self._statuses = {(one.detector, one.number): one.status for one in restored.models}
         self._source.start(self._positions)
         log.info("stream.restored", owner=self._owner, epoch=self._epoch, partitions=len(self._positions))
 
@@ -221,13 +225,18 @@ class Stream:
 
     def commit(self) -> None:
         """Write everything since the last commit, in the three steps."""
+        # Until step 2 holds the answer a request stays open: whoever restores does it again.
+        requests = self._store.model_requests(self._owner)
+        answers = tuple((request.seq, self.pipeline.heed(request)) for request in requests)
         outcome = self.pipeline.outcome()
         for record, rejects in outcome.refused:
             self._dead_letters.put(record, rejects)
         self._dead_letters.flush()
         self._on_step(1)
-        self._store.checkpoint(self._checkpoint(outcome))
+        checkpoint = self._checkpoint(outcome, answers)
+        self._store.checkpoint(checkpoint)
         self._on_step(2)
+        self._tell_models(checkpoint)
         failure = self._source.commit(self._positions)
         if failure is not None:
             log.warning(
@@ -239,20 +248,44 @@ class Stream:
         for done, taken in waiting:
             done.set_result(taken)
 
-    def _checkpoint(self, outcome: Outcome) -> Checkpoint:
+    def _checkpoint(self, outcome: Outcome, answers: tuple[tuple[int, str], ...]) -> Checkpoint:
         newest = {change.incident.id: change.incident for change in outcome.changes}
         newest.update((incident.id, incident) for incident in outcome.incidents)
+        snapshot = self.pipeline.dump()
+        # After the dump: live versions tell the checksum of the state that goes with them.
+        live = [(version, None) for version in self.pipeline.models.live()]
         return Checkpoint(
             owner=self._owner,
             epoch=self._epoch,
             offsets=tuple((topic, part, offset) for (topic, part), offset in sorted(self._positions.items())),
-            snapshot=self.pipeline.dump(),
+            snapshot=snapshot,
             incidents=tuple(newest.values()),
             anomalies=tuple(outcome.anomalies),
             telemetry=tuple(outcome.telemetry),
             outbox=tuple(self._announce(outcome.changes)),
             due=tuple(outcome.due),
+            models=(*outcome.retired, *live),
+            answers=answers,
         )
+
+    def _tell_models(self, checkpoint: Checkpoint) -> None:
+        """Log which versions of detectors' models began, took over or ended with this commit."""
+        for seq, answer in checkpoint.answers:
+            log.info("detectors.asked", request=seq, answer=answer)
+        for version, _ in checkpoint.models:
+            key = (version.detector, version.number)
+            if self._statuses.get(key) is version.status:
+                continue
+            log.info(
+                "detectors.version",
+                status=version.status.value,
+                detector=version.detector,
+                version=version.number,
+                why=version.retired_why or version.why,
+                drift=round(version.drift, 3),
+                windows=version.learned.windows,
+            )
+            self._statuses[key] = version.status
 
     def _fail_waiting(self, error: Exception) -> None:
         """Tell whoever waits for a checkpoint that it failed; what is still in the inbox too once we end."""

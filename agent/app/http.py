@@ -14,6 +14,7 @@ from agent.serve.deps import Deps
 from agent.serve.metrics import Readings, families
 from agent.serve.server import RunningServer, run_server
 from agent.store.port import StoreError
+from detectors.manifest import ModelVersion, Status
 
 
 def http_server(service: Service) -> RunningServer:
@@ -101,7 +102,16 @@ def readings(service: Service) -> Readings:
         now = counts.learning
         figures["faultline_learning"] = {("services",): now.services, ("series",): now.series}
         figures["faultline_known"] = {("services",): now.services_known, ("series",): now.series_known}
-    return figures | _stored(service)
+    return figures | _models(counts.models) | _stored(service)
+
+
+def _models(live: tuple[ModelVersion, ...]) -> dict[str, Mapping[tuple[str, ...], float]]:
+    active = [one for one in live if one.status is Status.ACTIVE]
+    return {
+        "faultline_detector_version": {(one.detector, one.status.value): float(one.number) for one in live},
+        "faultline_detector_flagged": {(one.detector, one.status.value): one.flagged for one in live},
+        "faultline_detector_drift": {(one.detector,): one.drift for one in active},
+    }
 
 
 def _stored(service: Service) -> dict[str, Mapping[tuple[str, ...], float]]:

@@ -46,10 +46,12 @@ from agent.knowledge.port import IndexUnavailable, RunbookIndex
 from agent.knowledge.shipped import shipped_runbooks
 from agent.pipeline import Pipeline
 from agent.serve.otlp import otlp_topics
-from agent.settings import IncidentSettings, Settings
+from agent.settings import IncidentSettings, RetrainingSettings, Settings
 from agent.store.sql import SqlStore
 from agent.topology import Topology
-from detectors.suite import Suite
+from detectors.retraining import HOUR, Rules
+from detectors.suite import Suite, default_detectors
+from detectors.versions import Versions
 from ingest.decode import Choice, Decode
 from ingest.events import TopicDefaults
 from ingest.minutes import Minutes
@@ -136,6 +138,7 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     decode = Decode(topics(settings), tell_choice)
 
     def build() -> Pipeline:
+        versions = Versions(default_detectors(), rules(settings.retraining))
         return Pipeline(
             decode=decode,
             redactor=Redactor(key),
@@ -145,10 +148,11 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
                 lateness=settings.windows.lateness * SECOND,
                 idle=settings.windows.idle * SECOND,
             ),
-            suite=Suite(),
+            suite=Suite(versions.detectors),
             correlator=Correlator(policy(settings.incidents)),
             topology=Topology(everywhere=settings.edges),
             minutes=Minutes(),
+            models=versions,
         )
 
     return build
@@ -164,6 +168,21 @@ def policy(incidents: IncidentSettings) -> Policy:
         reopen_within=incidents.reopen_within * SECOND,
         first_analysis_after=incidents.first_analysis_after * SECOND,
         analysis_every=incidents.analysis_every * SECOND,
+    )
+
+
+def rules(retraining: RetrainingSettings) -> Rules:
+    """Return the rules of retraining that the settings say."""
+    return Rules(
+        automatic=retraining.automatic,
+        span=round(retraining.span_hours * HOUR),
+        distance=retraining.distance,
+        share=retraining.share,
+        drifted_spans=retraining.drifted_spans,
+        flagged=retraining.flagged,
+        flagged_spans=retraining.flagged_spans,
+        shadow=round(retraining.shadow_hours * HOUR),
+        pause=round(retraining.pause_hours * HOUR),
     )
 
 

@@ -48,6 +48,18 @@ CATALOGUE: tuple[Family, ...] = (
     ),
     _gauge("window_buffered_events", "Events in windows that are still open."),
     _counter("anomalies", "Findings of detectors, by detector.", "detector"),
+    _gauge("detector_version", "Number of a detector's model, active or in shadow.", "detector", "status"),
+    _gauge(
+        "detector_drift",
+        "Share of a detector's inputs that have moved since its model began, as of its last span.",
+        "detector",
+    ),
+    _gauge(
+        "detector_flagged",
+        "Share of windows that a model flags: active in its last span, in shadow since it is compared.",
+        "detector",
+        "status",
+    ),
     _counter("incident_changes", "Steps in incidents' lives: opened, updated, resolved, reopened.", "kind"),
     _counter("checkpoints", "Commits: incidents, outbox, snapshot and offsets in one transaction."),
     _counter("stream_failures", "Times the stream stopped on something unforeseen and was restored."),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agent.analysis import IncidentChange
 from agent.incidents import Correlator
 from agent.pipeline import Pipeline
-from agent.store.port import Checkpoint, OutboxEntry, Restored
+from agent.store.port import Checkpoint, ModelRequest, OutboxEntry, Restored
 from agent.stream import Stream
 from agent.topology import Topology
 from detectors.suite import Suite
@@ -72,6 +72,7 @@ class Bench:
     letters: list[Record] = field(default_factory=list)
     behind: dict[Partition, int] = field(default_factory=dict)
     failing: dict[str, list[Exception]] = field(default_factory=dict)
+    requests: list[ModelRequest] = field(default_factory=list)
     commit_failure: str | None = None
     epoch: int = 0
     exhausted: bool = False
@@ -117,11 +118,17 @@ class Bench:
             epoch=self.epoch,
             offsets=last.offsets if last else (),
             snapshot=last.snapshot if last else None,
+            models=tuple(version for version, _ in last.models) if last else (),
         )
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         self._called("checkpoint")
         self.stored.append(checkpoint)
+        answered = {seq for seq, _ in checkpoint.answers}
+        self.requests = [one for one in self.requests if one.seq not in answered]
+
+    def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
+        return tuple(self.requests)
 
     def _called(self, name: str) -> None:
         self.trace.append(name)
