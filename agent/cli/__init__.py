@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": "Measure accuracy on labelled data.",
     "bench": "Measure speed as ratios to raw components.",
     "models": "Pull, list and verify model weights.",
+    "detectors": "See, retrain or roll back the models that detectors judge by.",
     "runbooks": "Index, search and lint runbooks.",
     "config": "Check a configuration, or print every setting with its default.",
 }
