@@ -133,14 +133,12 @@ class _Slot:
         """Keep the case that the board names and go on behind it; its chunk's tally is lost."""
         doing, place, index = self._board.read()
         code = self.stop()
-        if doing in {IDLE, MAKING} and code > 0:
+        if doing in {IDLE, MAKING} and (code > 0 or kind == "hang"):
             self.done = True
-            raise RuntimeError(f"the fuzzer itself failed with {_signal(code)} before case {index}")
+            raise RuntimeError(f"the fuzzer itself failed ({kind}, {_signal(code)}) before case {index}")
         chunk = self._chunks[place]
         said = f"the process ended with {_signal(code)}" if kind == "crash" else "the case does not end"
-        if kind == "hang" and doing == MAKING:
-            said = f"case {index} cannot be made: a fault of the fuzzer, not of what it tests"
-        elif doing in {IDLE, MAKING}:
+        if doing in {IDLE, MAKING}:
             # Not this case: memory that an earlier one of the chunk has damaged shows only later.
             said += f" before case {index} was tried"
         finding = Finding(
