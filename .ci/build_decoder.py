@@ -1,6 +1,6 @@
-"""Hatch's hook: compile the OTLP decoder while the package is built, or say that Faultline does without it.
+"""Hatch's hook: compile what is compiled while the package is built, or say that Faultline does without it.
 
-The extension is optional: where no C compiler is found, the reference path in Python reads the same.
+The extensions are optional: where no C compiler is found, the reference paths in Python give the same.
 Run by itself (`python .ci/build_decoder.py`) it compiles in place, after a change, if Cython is installed.
 """
 
@@ -18,21 +18,27 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError
 
 ROOT = Path(__file__).parent.parent
-MODULE = "ingest.decoders._otlp"
-SOURCE = ROOT / "ingest" / "decoders" / "_otlp.pyx"
+MODULES = ("ingest.decoders._otlp", "ingest._shapes")
 
 
-def compiled(root: Path, options: tuple[str, ...] = ("-O3",)) -> Path:
-    """Return the extension's path below `root`, compiled; distutils' errors where that is not possible."""
+def compiled(
+    root: Path, options: tuple[str, ...] = ("-O3",), modules: tuple[str, ...] = MODULES
+) -> list[Path]:
+    """Return the extensions' paths below `root`, compiled; distutils' errors where that is not possible."""
+    return [_compiled(root, options, module) for module in modules]
+
+
+def _compiled(root: Path, options: tuple[str, ...], module: str) -> Path:
+    source = (ROOT / module.replace(".", "/")).with_suffix(".pyx")
     with tempfile.TemporaryDirectory() as scratch:
-        extension = Extension(MODULE, [str(SOURCE)], extra_compile_args=list(options))
+        extension = Extension(module, [str(source)], extra_compile_args=list(options))
         modules = cythonize([extension], build_dir=scratch, force=True, quiet=True)
         command = build_ext(Distribution({"name": "faultline", "ext_modules": modules}))
         command.build_lib = command.build_temp = scratch
         command.ensure_finalized()
         command.run()
-        built = Path(command.get_ext_fullpath(MODULE))
-        target = root / SOURCE.parent.relative_to(ROOT) / built.name
+        built = Path(command.get_ext_fullpath(module))
+        target = root / source.parent.relative_to(ROOT) / built.name
         # Written over in place, it would kill every process that has it loaded.
         fresh = target.with_suffix(".new")
         shutil.copyfile(built, fresh)
@@ -47,19 +53,19 @@ except ImportError:  # run by itself
 
 
 class CustomBuildHook(BuildHookInterface):
-    """Adds the compiled decoder to a wheel, or puts it beside its source for an editable installation."""
+    """Adds the extensions to a wheel, or puts them beside their sources for an editable installation."""
 
     def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
         """Compile; a failure leaves a package for every platform, without it."""
         try:
-            target = compiled(ROOT)
+            targets = compiled(ROOT)
         except (BaseError, CompileError, OSError) as error:
-            print(f"The OTLP decoder was not compiled, the one in Python is used: {error}", file=sys.stderr)
+            print(f"Nothing was compiled, the reference paths in Python are used: {error}", file=sys.stderr)
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"].append(f"/{target.relative_to(ROOT).as_posix()}")
+        build_data["artifacts"] += [f"/{target.relative_to(ROOT).as_posix()}" for target in targets]
 
 
 if __name__ == "__main__":
-    print(compiled(ROOT, tuple(sys.argv[1:]) or ("-O3",)))
+    print(*compiled(ROOT, tuple(sys.argv[1:]) or ("-O3",)), sep="\n")

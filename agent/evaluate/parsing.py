@@ -1,6 +1,7 @@
 """`faultline eval parse`: labelled log lines through the service's own templates, one fresh miner a system.
 
-Lines are assigned once, in file order, with no setting for any system. Group accuracy is the share of
+Lines are assigned once, in file order, with no setting for any system; a template that has become an alias
+counts as the older one, as it does for every consumer. Group accuracy is the share of
 lines whose group holds exactly the lines of one true template; FGA is the F1 of grouping over templates
 (Jiang et al., ISSTA 2024), so that rare templates count as much as frequent ones.
 """
@@ -36,7 +37,9 @@ def measure(system: str, lines: Sequence[tuple[str, str]]) -> Group:
     """Return the figures of one system's (content, true group) lines."""
     templates = Templates()
     started = time.perf_counter()
-    predicted = [templates.assign("default", system, content).template_id for content, _ in lines]
+    assigned = [templates.assign("default", system, content).template_id for content, _ in lines]
+    aliases = templates.aliases("default", system)
+    predicted = [aliases.get(template_id, template_id) for template_id in assigned]
     seconds = time.perf_counter() - started
     ga, fga = grouping(predicted, [group for _, group in lines])
     return {"ga": ga, "fga": fga, "lines_per_second": len(lines) / seconds}

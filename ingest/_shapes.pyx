@@ -1,0 +1,189 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The compiled way to a line's shape; `ingest.shapes` holds the reference that says what it must give."""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.unicode cimport PyUnicode_DecodeASCII
+
+from ingest.shapes import ID_SWITCHES, LONG_HEX, LONG_LINE, LONG_NUMBER, SOURCES, reference_shape
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII(object text)
+    const unsigned char *PyUnicode_1BYTE_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef enum:
+    OTHER = 0
+    FIGURE = 1
+    HEX_LETTER = 2
+    LETTER = 3
+    STACK = 4096
+
+cdef unsigned char KIND[256]
+cdef int _at
+for _at in range(256):
+    KIND[_at] = OTHER
+for _at in range(48, 58):
+    KIND[_at] = FIGURE
+for _at in range(65, 91):
+    KIND[_at] = HEX_LETTER if _at < 71 else LETTER
+    KIND[_at + 32] = KIND[_at]
+
+cdef Py_ssize_t _LONG_NUMBER = LONG_NUMBER, _LONG_HEX = LONG_HEX, _LONG_LINE = LONG_LINE
+cdef int _ID_SWITCHES = ID_SWITCHES
+cdef frozenset _SOURCES = frozenset(name.encode() for name in SOURCES)
+cdef Py_ssize_t _LONG_SOURCE = max(len(name) for name in SOURCES)
+
+
+def shape(str text not None):
+    """Return `text` with numbers as `0` and opaque ids as `<id>`."""
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+    cdef unsigned char small[STACK * 4]
+    cdef unsigned char *out = small
+    cdef Py_ssize_t written
+    if not PyUnicode_IS_ASCII(text):
+        return reference_shape(text)
+    # A word of four signs at least gives way to the four of "<id>", one of fewer gets no longer:
+    # but a number in hexadecimal may have three, so a line may grow by a third.
+    if length > STACK * 2:
+        out = <unsigned char *>PyMem_Malloc(length * 2)
+        if out == NULL:
+            raise MemoryError
+    try:
+        written = _fold(PyUnicode_1BYTE_DATA(text), length, out)
+        if written < 0:
+            return text
+        return PyUnicode_DecodeASCII(<char *>out, written, NULL)
+    finally:
+        if out != small:
+            PyMem_Free(out)
+
+
+cdef Py_ssize_t _fold(const unsigned char *text, Py_ssize_t length, unsigned char *out):
+    """Write the shape and return its length, -1 where it is the text itself."""
+    cdef Py_ssize_t at = 0, start, written = 0
+    cdef unsigned char kind, previous
+    cdef int switches
+    cdef bint figures, hexadecimal, letters, changed = False
+    while at < length:
+        if KIND[text[at]] == OTHER:
+            out[written] = text[at]
+            written += 1
+            at += 1
+            continue
+        start = at
+        figures = letters = False
+        hexadecimal = True
+        switches = 0
+        previous = OTHER
+        while at < length:
+            kind = KIND[text[at]]
+            if kind == OTHER:
+                break
+            if kind == FIGURE:
+                figures = True
+                if previous >= HEX_LETTER:
+                    switches += 1
+            else:
+                letters = True
+                if kind == LETTER:
+                    hexadecimal = False
+                if previous == FIGURE:
+                    switches += 1
+            previous = kind
+            at += 1
+        if hexadecimal and at - start == 8 and at < length and text[at] == 45 and _is_uuid(text + start, length - start):
+            at = start + 36
+            written = _id(out, written)
+            changed = True
+        elif not figures:
+            while start < at:
+                out[written] = text[start]
+                written += 1
+                start += 1
+        elif not letters:
+            if at - start <= _LONG_LINE and start and _is_source(text, start, at, length):
+                while start < at:
+                    out[written] = text[start]
+                    written += 1
+                    start += 1
+            elif at - start >= _LONG_NUMBER:
+                written = _id(out, written)
+                changed = True
+            else:
+                out[written] = 48
+                written += 1
+                changed = True
+        elif (
+            (hexadecimal and at - start >= _LONG_HEX)
+            or switches >= _ID_SWITCHES
+            or _is_hex_number(text, start, at)
+        ):
+            written = _id(out, written)
+            changed = True
+        else:
+            previous = OTHER
+            while start < at:
+                kind = KIND[text[start]]
+                if kind != FIGURE:
+                    out[written] = text[start]
+                    written += 1
+                elif previous != FIGURE:
+                    out[written] = 48
+                    written += 1
+                previous = kind
+                start += 1
+            changed = True
+    return written if changed else -1
+
+
+cdef inline Py_ssize_t _id(unsigned char *out, Py_ssize_t written):
+    out[written] = 60
+    out[written + 1] = 105
+    out[written + 2] = 100
+    out[written + 3] = 62
+    return written + 4
+
+
+cdef bint _is_hex_number(const unsigned char *text, Py_ssize_t start, Py_ssize_t end):
+    cdef Py_ssize_t at
+    if end - start < 3 or text[start] != 48 or (text[start + 1] | 32) != 120:
+        return False
+    for at in range(start + 2, end):
+        if KIND[text[at]] != FIGURE and KIND[text[at]] != HEX_LETTER:
+            return False
+    return True
+
+
+cdef bint _is_uuid(const unsigned char *text, Py_ssize_t length):
+    """Say whether the text begins with 8-4-4-4-12 hexadecimal digits that end there."""
+    cdef Py_ssize_t at
+    if length < 36 or (length > 36 and KIND[text[36]] != OTHER):
+        return False
+    for at in range(36):
+        if at == 8 or at == 13 or at == 18 or at == 23:
+            if text[at] != 45:
+                return False
+        elif KIND[text[at]] != FIGURE and KIND[text[at]] != HEX_LETTER:
+            return False
+    return True
+
+
+cdef bint _is_source(const unsigned char *text, Py_ssize_t start, Py_ssize_t end, Py_ssize_t length):
+    """Say whether the number is that of a line in a source file, or of a member of a class."""
+    cdef Py_ssize_t at
+    cdef unsigned char before
+    if end < length and (text[end] == 46 or text[end] == 95):
+        return False
+    if text[start - 1] == 35:
+        if start < 2:
+            return False
+        before = text[start - 2]
+        return KIND[before] >= HEX_LETTER or before == 95 or before == 36
+    if text[start - 1] != 58:
+        return False
+    at = start - 2
+    while at >= 0 and start - 2 - at < _LONG_SOURCE and KIND[text[at]] >= HEX_LETTER:
+        at -= 1
+    if at < 0 or text[at] != 46:
+        return False
+    return text[at + 1 : start - 1] in _SOURCES

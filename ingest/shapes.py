@@ -1,0 +1,72 @@
+"""Before masking: what varies in every line by its characters alone, numbers and opaque ids, is folded.
+
+Lines of one statement that differ only in numbers and ids have one shape. Masks are a function of the shape,
+so whoever knows a shape's template needs neither masks nor tree again. There are two ways to a shape that say
+the same: the reference here, and a compiled one where the package was built with a C compiler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+NUMBER, ID = "0", "<id>"
+LONG_NUMBER = 16
+"""Digits from which on a number is an id: times in nanoseconds, block and span ids."""
+LONG_HEX = 6
+"""Hexadecimal digits, of which one at least is a figure, from which on a word is an id."""
+ID_SWITCHES = 3
+"""Changes between letters and figures from which on a word is an id."""
+LONG_LINE = 6
+"""Digits that a line's number in its source file has at most."""
+SOURCES = ("c", "cc", "cpp", "cs", "go", "groovy", "java", "js", "kt", "php", "py", "rb", "rs", "scala", "ts")
+"""Endings of source files: `Cart.java:12` names a statement, so its number stays."""
+
+_VARYING = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
+    r"|[A-Za-z]*[0-9][A-Za-z0-9]*)"
+)
+_HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+\Z")
+_HEX = re.compile(rf"[0-9a-fA-F]{{{LONG_HEX},}}\Z")
+_DIGITS = re.compile(r"[0-9]+")
+_SOURCE = re.compile(rf"\.(?:{'|'.join(SOURCES)}):\Z|[A-Za-z_$]#\Z")
+_SOURCE_LOOK = 8
+
+Shape = Callable[[str], str]
+
+
+def reference_shape(text: str) -> str:
+    """Return `text` with numbers as `0` and opaque ids as `<id>`; linear in its length."""
+    return _VARYING.sub(_folded, text)
+
+
+def _folded(match: re.Match[str]) -> str:
+    word = match.group()
+    if match.lastgroup:
+        return ID
+    if word.isdigit():
+        start, end = match.span()
+        if len(word) <= LONG_LINE and start and match.string[start - 1] in ":#":
+            line = match.string
+            ends = end == len(line) or not (line[end] == "." or line[end] == "_" or line[end].isalnum())
+            if ends and _SOURCE.search(line, max(0, start - _SOURCE_LOOK), start):
+                return word
+        return ID if len(word) >= LONG_NUMBER else NUMBER
+    if _HEX_NUMBER.match(word) or _HEX.match(word) or _switches(word) >= ID_SWITCHES:
+        return ID
+    return _DIGITS.sub(NUMBER, word)
+
+
+def _switches(word: str) -> int:
+    figures = [character.isdigit() for character in word]
+    return sum(a != b for a, b in pairwise(figures))
+
+
+def compiled_shape() -> Shape | None:
+    """Return the compiled way to a shape, None where it was not built."""
+    try:
+        from ingest._shapes import shape
+    except ImportError:
+        return None
+    return shape
