@@ -12,19 +12,9 @@ import statistics
 from dataclasses import dataclass
 
 from agent.suspects.sides import Sides
-from ingest.summary import SeriesKey
+from agent.topology.links import ends_of
 
 LATENCY = re.compile(r"latenc|duration|response.?time", re.IGNORECASE)
-TO = re.compile(r"[._]to[._](?P<other>[\w.-]+)\Z", re.IGNORECASE)
-FROM = re.compile(r"[._]from[._](?P<other>[\w.-]+)\Z", re.IGNORECASE)
-CALLEE_LABELS = (
-    "destination_service_name",
-    "destination_service",
-    "destination_workload",
-    "peer.service",
-    "server",
-)
-CALLER_LABELS = ("source_service_name", "source_service", "source_workload", "client")
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 MIN_SAMPLES = 2
 """Samples of an incident that a level may be taken from."""
@@ -55,7 +45,7 @@ def metric_edges(sides: Sides) -> list[MetricEdge]:
                 statistics.median(v for _, v in before.series[key]) * scale,
                 statistics.median(v for _, v in samples) * scale,
             )
-            callee, caller = _other(key, TO, CALLEE_LABELS), _other(key, FROM, CALLER_LABELS)
+            callee, caller = ends_of(key)
             if callee in services and callee != service:
                 outer.setdefault((service, str(callee)), levels)
             elif caller in services and caller != service:
@@ -70,10 +60,3 @@ def metric_edges(sides: Sides) -> list[MetricEdge]:
         for (caller, callee), levels in sorted(outer.items())
         if (caller, callee) in inner
     ]
-
-
-def _other(key: SeriesKey, pattern: re.Pattern[str], labels: tuple[str, ...]) -> str | None:
-    named = pattern.search(key.name)
-    if named is not None:
-        return named["other"]
-    return next((value for name, value in key.labels if name in labels), None)

@@ -8,13 +8,14 @@ Extra time is measured in seconds per call times calls, so that a rare slow call
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.analysis import Mechanism
 from agent.suspects.edge_metrics import metric_edges
 from agent.suspects.finding import Finding
 from agent.suspects.sides import FlowSide, ServiceSide, Sides
+from agent.topology.links import BELIEVED
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 from ingest.sketch import Sketch
 
@@ -56,8 +57,9 @@ def findings(sides: Sides) -> Iterator[Finding]:
     budget = request_time(sides)
     yield from _own_time(sides, budget)
     gaps = list(gaps_of(sides))
-    measured = list(measured_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
-    yield from _paths(sides, [*gaps, *measured], budget)
+    gaps.extend(measured_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
+    gaps.extend(logged_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
+    yield from _paths(sides, gaps, budget)
 
 
 def request_time(sides: Sides) -> float:
@@ -126,6 +128,36 @@ def measured_gaps(sides: Sides, seen: Container[tuple[str, str | None]]) -> Iter
                 count=MEASURED_CALLS,
                 measured=True,
             )
+
+
+def logged_gaps(sides: Sides, seen: Container[tuple[str, str | None]]) -> Iterator[Extra]:
+    """Yield the time between lines of one trace by two services, there and back, where no span tells."""
+    for link in sides.links:
+        first, second = link.caller, link.callee
+        if (first, second) in seen or (second, first) in seen or link.confidence < BELIEVED:
+            continue
+        before = [*_hops(sides.baseline, first, second), *_hops(sides.baseline, second, first)]
+        during = [*_hops(sides.incident, first, second), *_hops(sides.incident, second, first)]
+        if min(len(before), len(during)) >= MIN_CALLS:
+            yield Extra(
+                service=first,
+                callee=second,
+                operation="lines of one trace",
+                before=_late(before),
+                during=_late(during),
+                count=len(during),
+                measured=True,
+            )
+
+
+def _hops(side: Mapping[str, ServiceSide], first: str, second: str) -> list[float]:
+    return side[first].hops.get(second, []) if first in side else []
+
+
+def _late(gaps: list[float]) -> float:
+    """Return the mean of the middle and the upper quartile: a delay may hold up one direction only."""
+    ordered = sorted(gaps)
+    return (ordered[len(ordered) // 2] + ordered[3 * len(ordered) // 4]) / 2
 
 
 def _gap(flow: FlowSide) -> float | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
-from agent.suspects.ratios import entries_of, ratio_deviance
+from agent.suspects.ratios import entries_of, ratio_deviance, starts_of
 from agent.suspects.sides import ServiceSide, Sides, TemplateSide
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
@@ -82,6 +82,10 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
     now = sum(is_said[t].count for t in common)
     traffic = (float(base), float(now)) if base >= 20 else (1000.0, 1000.0 * length)
     entries = entries_of(before, during, coverage)
+    starts = {} if entries else starts_of(before, during)
+    ids: dict[str, set[str]] = {}
+    for identity, name in names.items():
+        ids.setdefault(name, set()).add(identity)
     once = sum(seen.count == 1 for seen in was_said.values())
     turns = []
     for statement in sorted({*was_said, *is_said}):
@@ -91,7 +95,12 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
             continue
         was, now_ = earlier.count if earlier else 0, later.count if later else 0
         noted = side.severity_number >= WARN
-        exposures = [traffic, *(pair for pair in entries if pair[0] or not noted or not now_)]
+        own = starts.keys() - ids[statement]
+        exposures = [
+            traffic,
+            *(pair for pair in entries if pair[0] or not noted or not now_),
+            *(starts[other] for other in sorted(own)),
+        ]
         scored = [(ratio_deviance((was, now_), pair), pair) for pair in exposures]
         deviance, (a0, a1) = min(scored, key=lambda item: abs(item[0]))
         turns.append(

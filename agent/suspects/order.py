@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
 from agent.suspects.logs import WARN, beginnings, statements
-from agent.suspects.ratios import entries_of, ratio_deviance
+from agent.suspects.ratios import entries_of, ratio_deviance, starts_of
 from agent.suspects.sides import ServiceSide, Sides
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
@@ -57,7 +57,8 @@ def broken_pairs(before: ServiceSide, during: ServiceSide, coverage: float = 1.0
     was, now = _merged(before.pairs, names), _merged(during.pairs, names)
     said, says = statements(before, names), statements(during, names)
     whole = (float(before.lines), float(during.lines))
-    entries = [pair for pair in entries_of(before, during, coverage) if pair[0] and pair[1]]
+    entries = entries_of(before, during, coverage) or list(starts_of(before, during).values())
+    entries = [pair for pair in entries if pair[0] and pair[1]]
     found = []
     for (first, second), count in sorted(was.items()):
         seen = now.get((first, second), 0)

@@ -7,6 +7,10 @@ import math
 from agent.suspects.sides import ServiceSide
 
 
+STARTING = 0.5
+"""Share of a template's lines that nothing preceded from which it is what a kind of request begins with."""
+
+
 def entries_of(before: ServiceSide, during: ServiceSide, coverage: float) -> list[tuple[float, float]]:
     """Return how often each kind of request came in before and during, in the logs' measure of time."""
     names = {n for side in (before, during) for n, flow in side.operations.items() if flow.entries}
@@ -15,6 +19,28 @@ def entries_of(before: ServiceSide, during: ServiceSide, coverage: float) -> lis
         was, now = before.operations.get(name), during.operations.get(name)
         pairs.append((float(was.entries if was else 0), (now.entries if now else 0) * coverage))
     return pairs
+
+
+def starts_of(before: ServiceSide, during: ServiceSide) -> dict[str, tuple[float, float]]:
+    """Return how often each template began a sequence before and during: requests, where no span tells.
+
+    Only templates that usually begin one count; none do where lines are in no sequence.
+    """
+    if not before.pairs:
+        return {}
+    was, now = _starts(before), _starts(during)
+    return {
+        template: (float(count), float(now.get(template, 0)))
+        for template, count in sorted(was.items())
+        if count >= STARTING * before.templates[template].count
+    }
+
+
+def _starts(side: ServiceSide) -> dict[str, int]:
+    follows: dict[str, int] = {}
+    for (_, second), count in side.pairs.items():
+        follows[second] = follows.get(second, 0) + count
+    return {t: max(0, seen.count - follows.get(t, 0)) for t, seen in side.templates.items()}
 
 
 def ratio_deviance(counts: tuple[float, float], exposure: tuple[float, float]) -> float:

@@ -55,7 +55,7 @@ FAMILIES = (
     ),
     _family("traffic", r"workload|request|qps|rps|ops|throughput|load|count|\.rate$", Mechanism.TRAFFIC, 0.1),
 )
-SPARE = 1.0
+SPARE = 0.5
 """What a rise may count for beyond what the same resource's share of its capacity shows."""
 PER_FAMILY = 2
 """Evidence a family and service may show; the value is the best one's."""

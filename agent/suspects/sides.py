@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agent.topology.links import BELIEVED, Link, hops, links_of
 from ingest.events import ChangeEvent, MetricKind
 from ingest.record import SECOND, Nanos
 from ingest.sketch import Sketch, merged
@@ -65,6 +66,8 @@ class ServiceSide:
     entries: int = 0
     instances: set[str] = field(default_factory=set)
     changes: list[ChangeEvent] = field(default_factory=list)
+    hops: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds between a line of this service and the next one of its trace, where another wrote that."""
 
     @property
     def lines(self) -> int:
@@ -84,19 +87,29 @@ class Sides:
     incident_log_windows: int
     baseline_span_windows: int
     incident_span_windows: int
+    links: tuple[Link, ...] = ()
+    """Who calls whom, from both sides and whatever was given."""
     later: Sides | None = None
     """The same with the later half of the incident alone, where that is long enough to look at."""
 
     @classmethod
-    def of(cls, *, baseline: tuple[WindowSummary, ...], incident: tuple[WindowSummary, ...]) -> Sides:
-        """Aggregate the windows of both sides."""
+    def of(
+        cls,
+        *,
+        baseline: tuple[WindowSummary, ...],
+        incident: tuple[WindowSummary, ...],
+        given: Iterable[tuple[str, str]] = (),
+    ) -> Sides:
+        """Aggregate the windows of both sides; `given` are edges (caller, callee) known beside them."""
         normal = _aggregated(baseline)
+        links = links_of((*baseline, *incident), given)
         starts = sorted({w.start for w in incident})
         later = None
         if len(starts) >= 2 * LATER_WINDOWS:
             half = starts[len(starts) // 2]
-            later = cls._of(normal, baseline, tuple(w for w in incident if w.start >= half), None)
-        return cls._of(normal, baseline, incident, later)
+            late = tuple(w for w in incident if w.start >= half)
+            later = cls._of(normal, baseline, late, links, None)
+        return cls._of(normal, baseline, incident, links, later)
 
     @classmethod
     def _of(
@@ -104,11 +117,13 @@ class Sides:
         normal: dict[str, ServiceSide],
         baseline: tuple[WindowSummary, ...],
         incident: tuple[WindowSummary, ...],
+        links: tuple[Link, ...],
         later: Sides | None,
     ) -> Sides:
         everything = (*incident, *baseline)
         return cls(
             later=later,
+            links=links,
             environment=everything[0].environment if everything else "default",
             start=min((w.start for w in incident), default=0),
             end=max((w.end for w in incident), default=0),
@@ -129,13 +144,8 @@ class Sides:
         return self.baseline.get(service, ServiceSide()), self.incident.get(service, ServiceSide())
 
     def edges(self) -> set[tuple[str, str]]:
-        """Return the (caller, callee) pairs seen on either side."""
-        return {
-            (service, callee)
-            for sides in (self.baseline, self.incident)
-            for service, side in sides.items()
-            for callee, _ in side.calls
-        }
+        """Return the (caller, callee) pairs that are believed."""
+        return {(link.caller, link.callee) for link in self.links if link.confidence >= BELIEVED}
 
     def missing(self) -> tuple[str, ...]:
         """Say what telemetry was not there to compare."""
@@ -168,6 +178,8 @@ def _aggregated(windows: tuple[WindowSummary, ...]) -> dict[str, ServiceSide]:
         _add_templates(side, window)
         _add_series(side, window)
         _add_flows(side, window)
+    for first, second, gap in hops(windows):
+        sides[first].hops.setdefault(second, []).append(gap)
     for side in sides.values():
         for key, samples in side.series.items():
             samples.sort()
