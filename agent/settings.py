@@ -259,6 +259,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     windows: WindowSettings = WindowSettings()
     stream: StreamSettings = StreamSettings()
+    detectors: DetectorSettings = DetectorSettings()
     incidents: IncidentSettings = IncidentSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     model: ModelSettings = ModelSettings()

@@ -14,6 +14,8 @@ import msgspec
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.metrics.exhaustion import HORIZON, Exhaustion
+from detectors.metrics.surprise import ALARMS_A_DAY, Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector, LearnsSeries
@@ -23,6 +25,7 @@ from detectors.state import touch
 from detectors.stateful import MAX_SERVICES
 from detectors.template_rate import TemplateRate
 from detectors.warmup import Warmup
+from ingest.record import Nanos
 from ingest.summary import ClosedWindow
 
 SCHEMA = 1
@@ -58,9 +61,20 @@ class Learning:
     series_known: int
 
 
-def default_detectors() -> tuple[Detector, ...]:
+def default_detectors(
+    *, alarms_a_day: float = ALARMS_A_DAY, horizon: Nanos = HORIZON
+) -> tuple[Detector, ...]:
     """Return the shipped detectors in their order; constructing them imports PyOD (seconds)."""
-    return (NewTemplate(), TemplateRate(), SeverityRise(), Silence(), Calls(), Outliers())
+    return (
+        NewTemplate(),
+        TemplateRate(),
+        SeverityRise(),
+        Silence(),
+        Calls(),
+        Outliers(),
+        Surprise(alarms_a_day=alarms_a_day),
+        Exhaustion(horizon=horizon),
+    )
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ made elsewhere; here is only the decision.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.record import SECOND, Nanos
@@ -82,52 +83,54 @@ class Runs:
 BASE = 0.3
 """Budgeted scores up to here are everyday."""
 _DAY: Nanos = 86_400 * SECOND
-_PRIOR_EVENTS = 8.0
+_PRIOR_VALUES = 300.0
+_PRIOR_SHARE = 0.03
+_PRIOR_EVENTS = _PRIOR_VALUES * _PRIOR_SHARE
 _PRIOR_EXCESS = 0.45
-"""Mean excess over `BASE` of what is strange on series of many kinds, before these series told their own."""
-_PRIOR_DAYS = 1.0
+"""Mean excess over `BASE` of what is strange on series of many kinds, before these told their own."""
+_LEAST_DAYS = 0.007
 _MEMORY_DAYS = 28.0
+_LEAST_EXCESSES = 0.5
 
 
 @dataclass(slots=True)
 class Budget:
     """The score that is reached `alarms_a_day` times a day, as the scores seen so far tell.
 
-    Peaks over threshold: scores above `BASE` come at a rate, and their excesses are exponential (shape 0 of
-    the generalised Pareto distribution; Siffer et al., *Anomaly Detection in Streams with Extreme Value
-    Theory*, KDD 2017). Both are learned with a weak prior and fade over four weeks. What was above the limit
-    enters cut to twice that, so that an anomaly does not raise the bar for the next.
+    Peaks over threshold: a share of all scores is above `BASE`, and their excesses are exponential (shape 0
+    of the generalised Pareto distribution; Siffer et al., *Anomaly Detection in Streams with Extreme Value
+    Theory*, KDD 2017). Both are learned with a weak prior and fade over four weeks. What is far above the
+    limit enters cut, so that an anomaly does not raise the bar for the next.
     """
 
     alarms_a_day: float
     days: float = 0.0
+    values: float = 0.0
     events: float = 0.0
     excess: float = 0.0
     time: Nanos = 0
 
     def limit(self) -> float:
         """Return the score from which on one is an alarm."""
-        a_day = (self.events + _PRIOR_EVENTS) / (self.days + _PRIOR_DAYS)
+        share = (self.events + _PRIOR_EVENTS) / (self.values + _PRIOR_VALUES)
+        a_day = share * max(self.values, 1.0) / max(self.days, _LEAST_DAYS)
         mean = (self.excess + _PRIOR_EVENTS * _PRIOR_EXCESS) / (self.events + _PRIOR_EVENTS)
-        return BASE + mean * max(math.log(a_day / self.alarms_a_day), 0.5)
+        return BASE + mean * max(math.log(a_day / self.alarms_a_day), _LEAST_EXCESSES)
 
     def reached(self, score: float) -> bool:
         """Say whether `score` is an alarm."""
         return score >= self.limit()
 
-    def learn(self, score: float, time: Nanos) -> None:
-        """Count one score at `time`; times that go back count as the latest."""
-        if self.time:
-            passed = max(time - self.time, 0) / _DAY
-            # A pipeline that was down for weeks saw nothing in them.
-            passed = min(passed, 1.0)
-            fade = math.exp(-passed / _MEMORY_DAYS)
-            self.days, self.events, self.excess = (
-                self.days * fade + passed,
-                self.events * fade,
-                self.excess * fade,
-            )
+    def learn(self, scores: Sequence[float], time: Nanos) -> None:
+        """Learn the scores of one time; a time that goes back counts as the latest."""
+        passed = max(time - self.time, 0) / _DAY if self.time else 0.0
+        # Who was down for weeks saw nothing in them.
+        passed = min(passed, 1.0)
+        fade = math.exp(-passed / _MEMORY_DAYS)
+        most = 2.0 * self.limit()
+        high = [min(score, most) - BASE for score in scores if score > BASE]
+        self.days = self.days * fade + passed
+        self.values = self.values * fade + len(scores)
+        self.events = self.events * fade + len(high)
+        self.excess = self.excess * fade + sum(high)
         self.time = max(self.time, time)
-        if score > BASE:
-            self.events += 1.0
-            self.excess += min(score, 2.0 * self.limit()) - BASE

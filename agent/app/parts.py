@@ -138,7 +138,10 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     decode = Decode(topics(settings), tell_choice)
 
     def build() -> Pipeline:
-        versions = Versions(default_detectors(), rules(settings.retraining))
+        detectors = default_detectors(
+            alarms_a_day=settings.detectors.alarms_a_day, horizon=settings.detectors.horizon * SECOND
+        )
+        versions = Versions(detectors, rules(settings.retraining))
         return Pipeline(
             decode=decode,
             redactor=Redactor(key),

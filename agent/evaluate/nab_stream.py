@@ -43,7 +43,7 @@ def judged(
             score = float(look.scores[place])
             scores[n][row] = score
             flagged[place] = budgets[n].reached(score)
-            budgets[n].learn(score, int(times[n][row]))
+            budgets[n].learn((score,), int(times[n][row]))
         bank.learn(look, flagged)
         for place, n in enumerate(live):
             alarms[n][row] = float(flagged[place])

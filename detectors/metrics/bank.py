@@ -90,6 +90,12 @@ class Bank:
         seen: Array = self._columns.at["seen"][rows]
         return seen
 
+    def recent(self, row: int) -> Values:
+        """Return the latest values of a row, up to 156, in no order."""
+        at = self._columns.at
+        recent: Values = at["ring"][row, : min(int(at["seen"][row]), _RING)].astype(np.float64)
+        return recent
+
     def score(self, rows: Rows, times: Array, values: Values) -> Look:
         """Judge one finite value of each row by what was learned before it; 0 is as usual."""
         at = self._columns.at

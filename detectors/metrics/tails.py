@@ -53,8 +53,10 @@ class Tails:
         scores = np.zeros(len(rows))
         known = (seen >= FEWEST) & np.isfinite(residuals)
         beyond = known & (residuals > limit)
-        away = (residuals[beyond] - limit[beyond]) / excess[beyond]
-        scores[beyond] = _BEYOND + np.minimum(away, _FARTHEST) / _LN10
+        away = np.minimum((residuals[beyond] - limit[beyond]) / excess[beyond], _FARTHEST)
+        # What an exponential tail predicts when its mean is known from so few values only.
+        number = np.maximum(_SHARE * seen[beyond], 1.0)
+        scores[beyond] = _BEYOND + number * np.log1p(away / number) / _LN10
         ranked = known & ~beyond & (residuals >= least)
         if ranked.any():
             higher = (at["top"][rows[ranked], kind] >= residuals[ranked, None]).sum(axis=1)
@@ -91,7 +93,7 @@ class Tails:
         lines = np.arange(len(rows))
         limit = ordered[lines, number - 1]
         sums = np.cumsum(np.maximum(ordered, 0.0), axis=1)[lines, number - 1]
-        excess = sums / number - limit
+        excess = (sums - number * limit) / np.maximum(number - 1, 1)
         # Where the upper 3 % are all alike nothing is known of what may lie beyond them.
         flat = np.maximum(np.maximum(0.01 * limit, 0.05 * ordered[:, 0]), 1e-9)
         at["kept"][rows, kind], at["limit"][rows, kind] = kept, limit

@@ -12,6 +12,8 @@ import pytest
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.metrics.exhaustion import Exhaustion
+from detectors.metrics.surprise import Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector
@@ -106,6 +108,17 @@ def _hot(index: int, strength: int) -> Sequence[WindowSummary]:
     return [metrics(index, [series("cpu.utilization", index, [30.0 + 40.0 * strength]), flat])]
 
 
+def _filling(index: int, strength: int, begun: int = WARM) -> Sequence[WindowSummary]:
+    used = 20.0 + _noise(index).uniform(0.0, 0.2)
+    used = min(used + 3.0 * strength * max(index - begun + 1, 0), 100.0)
+    return [
+        metrics(
+            index,
+            [series("disk.usage", index, [used], unit="By"), series("disk.size", index, [100.0], unit="By")],
+        )
+    ]
+
+
 def _many_services(index: int) -> Sequence[WindowSummary]:
     names = range(index * 6_000, (index + 1) * 6_000)
     return [logs(index, [template("t_bad", 5, index, severity=17)], service=f"s{number}") for number in names]
@@ -146,6 +159,28 @@ SCENARIOS = (
         strange=_hot,
         flood=lambda index: [
             metrics(index, [series(f"m{index}_{number}", index, [1.0]) for number in range(300)])
+        ],
+    ),
+)
+
+
+SCENARIOS += (
+    Scenario(
+        name="surprise",
+        make=lambda: Surprise(max_series=100),
+        normal=_normal_metrics,
+        strange=_hot,
+        flood=lambda index: [
+            metrics(index, [series(f"m{index}_{number}", index, [1.0]) for number in range(300)])
+        ],
+    ),
+    Scenario(
+        name="exhaustion",
+        make=lambda: Exhaustion(max_series=100),
+        normal=lambda index: _filling(index, 0),
+        strange=_filling,
+        flood=lambda index: [
+            metrics(index, [series(f"disk{index}_{n}.free", index, [1.0]) for n in range(300)])
         ],
     ),
 )
