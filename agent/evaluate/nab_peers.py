@@ -28,6 +28,7 @@ _TREES_BLOCK = 500
 """IForest takes its time."""
 _DIMENSION, _NEIGHBOURS = 19, 27
 _SALIENT, _SALIENT_FIRST = 256, 64
+_SENSELESS = 1e300
 _STRANGE, _PAUSE = 0.9965, 0.5
 
 
@@ -138,7 +139,8 @@ def _fitted(make: Callable[[], Any], values: NDArray[np.float64], block: int, *,
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = make().fit(history).decision_function(rows[begin : begin + block])
-        scores[begin : begin + block] = np.nan_to_num(found, nan=0.0, posinf=1e6)
+        # Where the history has no spread, PyOD's MAD divides by it: it says nothing then.
+        scores[begin : begin + block] = np.where(found < _SENSELESS, np.nan_to_num(found), 0.0)
     return scores
 
 

@@ -36,6 +36,8 @@ _COVERED = 0.2
 _MOVED = 0.04
 """Part of the bound that it must have covered."""
 _CONSECUTIVE = 2
+_PEAK_FADE = 0.999
+"""What is left of the highest level after 120 samples: days later it is still remembered."""
 _HIGHEST = 10.0
 
 SeriesId = tuple[str, str, str]
@@ -62,7 +64,7 @@ class _Filled:
         self.levels.append(level)
         self.seen += 1
         if len(self.times) > 2 * _KEPT:
-            self.peak = max(self.peak * 0.98, *self.levels[:_KEPT])
+            self.peak = max(self.peak * _PEAK_FADE, *self.levels[:_KEPT])
             del self.times[:_KEPT], self.levels[:_KEPT]
 
 

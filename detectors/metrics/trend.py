@@ -17,6 +17,8 @@ STRETCHES = (120, 60, 30, 16, 8, 5)
 """Numbers of samples that are tried, longest first."""
 _STRAIGHT = 0.95
 """Share of the samples' variance that the line must explain."""
+_BENT = 4.0
+"""Standard errors from which a bend is one."""
 _STEADY = 0.5
 """The latest third must rise at least this share of the whole's slope."""
 
@@ -59,7 +61,7 @@ def _line(times: NDArray[np.float64], values: NDArray[np.float64], bound: float)
     explained = 1.0 - float(np.mean((residuals - np.median(residuals)) ** 2)) / spread if spread > 0 else 0.0
     third = len(values) // 3
     latest = (values[-1] - values[-1 - third]) / (times[-1] - times[-1 - third])
-    if explained < _STRAIGHT or latest < _STEADY * slope:
+    if explained < _STRAIGHT or latest < _STEADY * slope or _settles(times, values, bound):
         return None
     slow, fast = (float(q) for q in np.quantile(slopes, (0.1, 0.9)))
     left = max(bound - level, 0.0)
@@ -70,3 +72,18 @@ def _line(times: NDArray[np.float64], values: NDArray[np.float64], bound: float)
         confidence=explained,
         risen=slope * float(times[-1] - times[0]),
     )
+
+
+def _settles(times: NDArray[np.float64], values: NDArray[np.float64], bound: float) -> bool:
+    """Say whether the rise bends down, beyond chance, so much that it would end below the bound."""
+    length = float(times[-1] - times[0])
+    place = (times - times[-1]) / length
+    design = np.stack([place**2, place, np.ones_like(place)], axis=1)
+    (bend, rise, level), *_ = np.linalg.lstsq(design, values, rcond=None)
+    if bend >= 0:
+        return False
+    residuals = values - design @ np.array([bend, rise, level])
+    variance = float(residuals @ residuals) / max(len(values) - 3, 1)
+    error = float(np.sqrt(variance * np.linalg.inv(design.T @ design)[0, 0]))
+    highest = level - rise**2 / (4 * bend)
+    return bool(-bend > _BENT * error + 1e-9 * abs(level) and highest < bound)
