@@ -30,6 +30,8 @@ PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 """How the failure of a call reads in the caller's log."""
+THROWN = re.compile(r"exception|traceback|panic|\bthrew\b|stack.?trace|segfault|assert", re.IGNORECASE)
+"""How a line reads that tells of code which broke off; other error lines tell of an answer it did not like."""
 BEGINNING = 10
 """Words by which a statement is known again when its parameters split it into several templates."""
 
@@ -177,9 +179,10 @@ def weight(turn: Turn) -> float:
 def _finding(sides: Sides, service: str, turn: Turn, value: float) -> Finding:
     severity = turn.side.severity_number
     if turn.observed < turn.expected:
-        part, mechanism = "log vanished", Mechanism.BAD_RETURN
+        part, mechanism = "log vanished", Mechanism.EXCEPTION
     elif severity >= WARN:
-        part, mechanism = "log errors", Mechanism.EXCEPTION
+        thrown = any(THROWN.search(line.text) for line in turn.side.lines)
+        part, mechanism = "log errors", Mechanism.EXCEPTION if thrown else Mechanism.BAD_RETURN
     else:
         part, mechanism = "log surge" if turn.known else "log new", Mechanism.EXCEPTION
     subject = turn.template_id

@@ -92,7 +92,8 @@ def _finding(sides: Sides, service: str, missing: Missing) -> Finding:
         service=service,
         part="work missing",
         value=value,
-        mechanism=Mechanism.BAD_RETURN,
+        # A call not made is an answer given early; work within that is not reached, code that broke off.
+        mechanism=Mechanism.BAD_RETURN if callee else Mechanism.EXCEPTION,
         component=name,
         evidence=Evidence(
             id=evidence_id(kind, sides.environment, service, f"missing {subject}", sides.start),

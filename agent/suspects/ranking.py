@@ -35,6 +35,10 @@ MINIMUM = 0.5
 RESOURCES = frozenset({Mechanism.CPU, Mechanism.MEMORY, Mechanism.DISK, Mechanism.POOL, Mechanism.LOCK})
 MEMORY_FIRST = 0.6
 """Share of the CPU's part from which memory's counts as its cause."""
+CODE = (Mechanism.EXCEPTION, Mechanism.BAD_RETURN)
+"""Mechanisms that a service's own code is slow by, where they are shown clearly: failing takes time too."""
+WORKING = 1.0
+"""Suspicion of the CPU from which time that a service spends is work."""
 SATURATED = 3.0
 """From here on a service's own resource explains its errors and slowness, never the other way round."""
 
@@ -120,7 +124,9 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
     # Time a service spends itself is work where its CPU says so, else waiting for what nobody observes.
     slow = totals.pop(Mechanism.UNKNOWN, 0.0)
     if "own time" in parts:
-        working = Mechanism.CPU if Mechanism.CPU in totals else Mechanism.DEPENDENCY
+        code = max(CODE, key=lambda m: (totals.get(m, 0.0), m.value))
+        working = Mechanism.CPU if totals.get(Mechanism.CPU, 0.0) >= WORKING else Mechanism.DEPENDENCY
+        working = code if totals.get(code, 0.0) >= SATURATED else working
         totals[working] = totals.get(working, 0.0) + slow
     if not totals:
         return Mechanism.UNKNOWN
