@@ -42,6 +42,8 @@ READS: Mapping[str, frozenset[Input]] = {
     "severity": frozenset({Input.LOGS}),
     "calls": frozenset({Input.SPANS}),
     "outliers": frozenset({Input.METRICS}),
+    "surprise": frozenset({Input.METRICS}),
+    "exhaustion": frozenset({Input.METRICS}),
 }
 """By the detector's name; whoever is not named reads everything."""
 
