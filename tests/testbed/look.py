@@ -64,6 +64,6 @@ def _render(
             cells.append(f"{f'{count}/{bad} {speed}':>18}")
         rows.append(f"{service:12}{''.join(cells)}  {points[service]} points")
     for mark in known.get("marks", []):
-        minute = (datetime.fromisoformat(mark["time"]) - zero).total_seconds() / 60
-        rows.append(f"{minute:12.1f}  {mark['what']} {mark.get('title', '')}".rstrip())
+        done = (datetime.fromisoformat(mark["time"]) - zero).total_seconds() / 60
+        rows.append(f"{done:12.1f}  {mark['what']} {mark.get('title', '')}".rstrip())
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from hypothesis import HealthCheck, example, given, settings
@@ -75,7 +76,7 @@ logs = st.builds(
 def distributions(draw: st.DrawFn) -> Distribution:
     """Draw a histogram of either form, in the form that decoding gives it."""
     finite = st.floats(allow_nan=False, allow_infinity=False)
-    known = {
+    known: dict[str, Any] = {
         "total": draw(st.none() | finite),
         "minimum": draw(st.none() | finite),
         "maximum": draw(st.none() | finite),

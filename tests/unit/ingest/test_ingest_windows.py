@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ from tests.support.telemetry import (
 A, B = ("logs", 0), ("logs", 1)
 
 
-def _windows(**settings_: int) -> Windows:
+def _windows(**settings_: Any) -> Windows:
     return Windows(Templates(), **settings_)
 
 
