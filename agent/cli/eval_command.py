@@ -49,6 +49,11 @@ def command() -> None:
     """
 
 
+_SIGNALS = ("logs", "metrics", "spans", "changes")
+_WITHOUT = click.option("--without", default="", help="Hide these signals: logs, metrics, spans, changes.")
+_LOOKED_AT = click.option("--looked-at", is_flag=True, help="Leave cases alone that are held out of tuning.")
+
+
 @command.command()
 @_options
 @_SYSTEM
@@ -57,15 +62,102 @@ def command() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write every case's ranking as JSON lines.",
 )
-def rca(data: Path, json_path: str | None, system: str, predictions: Path | None) -> None:
-    """Rank root causes of labelled recordings: AC@1/3/5, Avg@5, mechanism, seconds, calibration."""
-    from agent.evaluate import rca as measured
+@click.option("--ablate", is_flag=True, help="Add what is lost with each kind of evidence left out.")
+@_WITHOUT
+@_LOOKED_AT
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a page for every case, and an index, into this folder.",
+)
+def rca(
+    data: Path,
+    json_path: str | None,
+    system: str,
+    predictions: Path | None,
+    ablate: bool,
+    without: str,
+    looked_at: bool,
+    report: Path | None,
+) -> None:
+    r"""Rank root causes of labelled recordings: AC@1/3/5, Avg@5, mechanism, seconds, calibration.
 
-    _measure(
-        "Root cause",
-        json_path,
-        lambda tell: measured.evaluate(data, _names(system), predictions=predictions, on_case=tell),
-    )
+    Beside ours, simple and published rankings of the same telemetry (rival) and each fault class are
+    scored. The group all is the confidence as analyses say it; all/other_systems is fitted anew for each
+    system on the others.
+
+    \b
+    Examples:
+      faultline eval rca --data recordings --report out --ablate
+      faultline eval rca --data recordings --without spans
+    """
+    from agent.evaluate import rca as measured
+    from agent.evaluate.rca_report import CasePages
+
+    options = measured.Options(ablate=ablate, without=_signals(without), looked_at=looked_at)
+    written = CasePages(report) if report else None
+    notes: list[str] = []
+
+    def run(tell: Callable[[str], None]) -> Figures:
+        each = {"on_analysis": written.add} if written else {}
+        figures = measured.evaluate(
+            data, _names(system), options, predictions=predictions, on_case=tell, **each
+        )
+        if written:
+            notes.append(f"report: {written.finish(figures)}")
+        return figures
+
+    _measure("Root cause", json_path, run, notes)
+
+
+@command.command()
+@_options
+@_SYSTEM
+@_WITHOUT
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the parameters as JSON.  [default: only print what they give]",
+)
+def calibrate(data: Path, json_path: str | None, system: str, without: str, out: Path | None) -> None:
+    r"""Fit how sure a ranking is, on labelled recordings that are not held out.
+
+    The figures are of parameters fitted on other systems than the one they judge; what --out gets is fitted
+    on all. Several --data folders are one: give their parent.
+
+    \b
+    Example:
+      faultline eval calibrate --data recordings --out agent/suspects/calibration.json
+    """
+    from agent.evaluate import calibrate as fitting
+    from agent.evaluate import rca as measured
+    from agent.evaluate.rca_figures import figures_of
+
+    options = measured.Options(without=_signals(without), looked_at=True)
+    notes: list[str] = []
+
+    def run(tell: Callable[[str], None]) -> Figures:
+        answers = measured.collect(data, _names(system), options, on_case=tell)
+        learned = fitting.with_thresholds(fitting.fit(answers), fitting.held_apart(answers))
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in learned.weights.items())
+        notes.append(f"confidence: intercept {learned.intercept:.2f}, {weights}")
+        notes.append(f"confirmed from {learned.confirmed:.2f}, likely from {learned.likely:.2f}")
+        if out:
+            fitting.write(learned, out)
+            notes.append(f"written: {out}")
+        return {group: values for group, values in figures_of(answers).items() if group.startswith("all")}
+
+    _measure("Confidence", json_path, run, notes)
+
+
+def _signals(separated: str) -> frozenset[str]:
+    named = frozenset(_names(separated))
+    unknown = sorted(named - set(_SIGNALS))
+    if unknown:
+        raise click.BadParameter(
+            f"{', '.join(unknown)}: name some of {', '.join(_SIGNALS)}", param_hint="--without"
+        )
+    return named
 
 
 @command.command()

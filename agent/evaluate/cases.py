@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.analysis import Incident, IncidentState, Severity
 from agent.evaluate.data import DataError, Truth
 from agent.investigate import Request
+from agent.suspects import Sides
 from ingest.decode import Decode
 from ingest.events import AlertEvent, Event, SpanEvent, TopicDefaults
 from ingest.record import Nanos
@@ -42,6 +43,10 @@ class Case:
         del environment, end, services
         return self.during if start >= self.start else self.before
 
+    def sides(self) -> Sides:
+        """Return the comparison that the investigation makes."""
+        return Sides.of(baseline=self.before, incident=self.during, given=self.edges)
+
     def request(self) -> Request:
         """Return the request that asks about the incident, given both intervals."""
         services = tuple(sorted({window.service for window in self.during}))
@@ -64,13 +69,16 @@ class Case:
         )
 
 
-def load(system: Path, truth: Truth) -> Case:
-    """Return the case, read through the service's own decoding, redaction and windows."""
+def load(system: Path, truth: Truth, without: frozenset[str] = frozenset()) -> Case:
+    """Return the case, read through the service's own decoding, redaction and windows.
+
+    Signals in `without` (logs, metrics, spans, changes) are left unread, and so is the topology with spans.
+    """
     recording = Recording(system / truth.id)
     incident = recording.intervals().incident
     if incident is None:
         raise DataError(f"{recording.path}: has a root cause but no incident interval")
-    before, during = _split(recording, incident.start, incident.end)
+    before, during = _split(recording, incident.start, incident.end, without)
     templates = Templates()
     return Case(
         truth=truth,
@@ -78,16 +86,25 @@ def load(system: Path, truth: Truth) -> Case:
         end=incident.end,
         before=_summarised(before, templates),
         during=_summarised(during, templates),
-        edges=tuple((caller, callee) for caller, callee in recording.topology.get("edges", [])),
+        edges=() if "spans" in without else edges_of(recording),
     )
 
 
-def _split(recording: Recording, start: Nanos, end: Nanos) -> tuple[list[Event], list[Event]]:
+def edges_of(recording: Recording) -> tuple[tuple[str, str], ...]:
+    """Return the (caller, callee) pairs that come with a recording."""
+    return tuple((caller, callee) for caller, callee in recording.topology.get("edges", []))
+
+
+def _split(
+    recording: Recording, start: Nanos, end: Nanos, without: frozenset[str] = frozenset()
+) -> tuple[list[Event], list[Event]]:
     decode = Decode({"^recording\\..*": TopicDefaults(format="json", environment=ENVIRONMENT)})
     redactor = Redactor(b"evaluation only!")
     before: list[Event] = []
     during: list[Event] = []
     for time, record in recording.records():
+        if record.origin.topic.rpartition(".")[2] in without:
+            continue
         for event in decode.decode(record, time).events:
             began = event.start if isinstance(event, SpanEvent) else event.time
             if began < end:

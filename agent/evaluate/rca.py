@@ -1,51 +1,28 @@
 """`faultline eval rca`: every labelled case through the service's own investigation, without a model.
 
 The graph that runs here is the one that runs in production, up to the statistics stage. A case that gives
-no ranking is a miss.
+no ranking is a miss. Rivals rank the same windows and are scored by the same scorer.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from agent.analysis import Analysis, Mechanism, Stage
 from agent.evaluate.cases import Case, load
 from agent.evaluate.data import DataError, Truth, labels, systems
-from agent.evaluate.figures import (
-    Figures,
-    Group,
-    accuracy,
-    auroc,
-    brier,
-    expected_calibration_error,
-    folded,
-    parts,
-    share,
-)
+from agent.evaluate.figures import Figures, folded
+from agent.evaluate.mechanisms import right_mechanism
+from agent.evaluate.rca_figures import figures_of
+from agent.evaluate.rivals import RIVALS
 from agent.investigate import Gather, Investigation, Nodes, Retrieve, Write
+from agent.suspects import KINDS, findings_of, rank_suspects
+from agent.suspects.calibration import features_of
 from detectors.anomaly import Anomaly
-
-MECHANISMS: dict[str, frozenset[Mechanism]] = {
-    "cpu": frozenset({Mechanism.CPU}),
-    "cpu_contention": frozenset({Mechanism.CPU}),
-    "cpu_consumed": frozenset({Mechanism.CPU}),
-    "mem": frozenset({Mechanism.MEMORY}),
-    "memory": frozenset({Mechanism.MEMORY}),
-    "disk": frozenset({Mechanism.DISK}),
-    "network_delay": frozenset({Mechanism.NETWORK}),
-    "network_loss": frozenset({Mechanism.NETWORK}),
-    "delay": frozenset({Mechanism.NETWORK}),
-    "loss": frozenset({Mechanism.NETWORK}),
-    "exception": frozenset({Mechanism.EXCEPTION, Mechanism.CHANGE}),
-    "return": frozenset({Mechanism.BAD_RETURN, Mechanism.CHANGE}),
-}
-"""Fault names of public data and which of our mechanisms say the same; ours stand for themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +38,26 @@ class Prediction:
     place: int | None
     mechanism_right: bool
     seconds: float
+    """Processor seconds of reading and analysing: what one idle core takes."""
     held_out: bool
+    truth: str = ""
+    fault: str = ""
+    features: Mapping[str, float] = field(default_factory=dict)
+    lacking: int = 0
+    rivals: Mapping[str, int | None] = field(default_factory=dict)
+    """Where each rival ranked the truth."""
+    ablated: Mapping[str, int | None] = field(default_factory=dict)
+    """Where the truth stands with one kind of evidence left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How cases are run: `without` names signals that are hidden from all."""
+
+    ablate: bool = False
+    without: frozenset[str] = frozenset()
+    looked_at: bool = False
+    """Leave cases alone that are held out of tuning."""
 
 
 class _NoAnomalies:
@@ -86,79 +82,103 @@ def analyse(case: Case) -> Analysis:
     return Investigation(nodes, clock=time.time).run(case.request(), case.truth.id)
 
 
-def predict(system: Path, *, on_case: Callable[[str], None] = lambda _: None) -> list[Prediction]:
+def predict(
+    system: Path,
+    options: Options = Options(),
+    *,
+    on_case: Callable[[str], None] = lambda _: None,
+    on_analysis: Callable[[Case, Analysis, Prediction], None] = lambda *_: None,
+) -> list[Prediction]:
     """Return the answers for all labelled cases of a system, in file order."""
-    return [_predicted(system, truth, on_case) for truth in labels(system).truths]
+    found = []
+    for truth in labels(system).truths:
+        if truth.held_out and options.looked_at:
+            continue
+        started = time.process_time()
+        case = load(system, truth, options.without)
+        analysis = analyse(case)
+        seconds = time.process_time() - started
+        prediction = _judged(case, analysis, system.name, seconds, options)
+        on_case(f"{system.name} {truth.id} place {prediction.place or '–'} {seconds:.1f} s")
+        on_analysis(case, analysis, prediction)
+        found.append(prediction)
+    return found
 
 
-def _predicted(system: Path, truth: Truth, on_case: Callable[[str], None]) -> Prediction:
-    started = time.monotonic()
-    analysis = analyse(load(system, truth))
-    seconds = time.monotonic() - started
-    ranking = folded((h.service for h in analysis.hypotheses), truth.fold)
-    place = ranking.index(truth.service) + 1 if truth.service in ranking else None
+def _judged(case: Case, analysis: Analysis, system: str, seconds: float, options: Options) -> Prediction:
+    truth, sides = case.truth, case.sides()
+    found = {name: findings_of(name, sides) for name in KINDS}
+    everything = tuple(finding for findings in found.values() for finding in findings)
+    edges, missing = sides.edges(), sides.missing()
+    ranked = rank_suspects(everything, edges=edges, missing=missing)
+
+    def without(kind: str) -> list[str]:
+        rest = tuple(finding for name in KINDS if name != kind for finding in found[name])
+        return [suspect.service for suspect in rank_suspects(rest, edges=edges, missing=missing).suspects]
+
     mechanism = analysis.hypotheses[0].mechanism if analysis.hypotheses else Mechanism.UNKNOWN
-    on_case(f"{system.name} {truth.id} place {place or '–'} {seconds:.1f} s")
+    ranking = folded((suspect.service for suspect in ranked.suspects), truth.fold)
     return Prediction(
         id=truth.id,
-        system=system.name,
+        system=system,
         ranking=ranking,
         confidence=analysis.confidence,
         verdict=analysis.verdict.value,
         mechanism=mechanism.value,
-        place=place,
+        place=place_of(ranking, truth),
         mechanism_right=right_mechanism(mechanism, truth),
         seconds=seconds,
         held_out=truth.held_out,
+        truth=truth.service,
+        fault=truth.fault or truth.mechanism,
+        features=features_of(ranked.suspects),
+        lacking=len(missing),
+        rivals={name: place_of(folded(rival(sides), truth.fold), truth) for name, rival in RIVALS.items()},
+        ablated={kind: place_of(folded(without(kind), truth.fold), truth) for kind in KINDS}
+        if options.ablate
+        else {},
     )
 
 
-def right_mechanism(mechanism: Mechanism, truth: Truth) -> bool:
-    """Say whether `mechanism` is what the label names, in our words or in those of public data."""
-    named = {truth.mechanism, truth.fault} | {one.value for one in MECHANISMS.get(truth.fault, ())}
-    return mechanism.value in named
+def place_of(ranking: Sequence[str], truth: Truth) -> int | None:
+    """Return the 1-based place of the true service, None where it is not ranked."""
+    return ranking.index(truth.service) + 1 if truth.service in ranking else None
 
 
 def evaluate(
     data: Path,
     only: Sequence[str] = (),
+    options: Options = Options(),
     *,
     predictions: Path | None = None,
     on_case: Callable[[str], None] = lambda _: None,
+    on_analysis: Callable[[Case, Analysis, Prediction], None] = lambda *_: None,
 ) -> Figures:
     """Return the figures per system and the calibration over all; write predictions as JSON lines.
 
     Raises `DataError` where no case has a root cause.
     """
-    figures: Figures = {}
-    everything: list[Prediction] = []
-    for system in systems(data, only):
-        answers = predict(system, on_case=on_case)
-        figures |= {group: _figures(members) for group, members in parts(system.name, answers).items()}
-        everything += answers
-    if not everything:
-        raise DataError(f"{data}: no case with a root cause; a ranking can only be judged against one")
-    confidences = [answer.confidence for answer in everything]
-    right = [answer.place == 1 for answer in everything]
-    figures["all"] = {
-        "ece": expected_calibration_error(confidences, right),
-        "brier": brier(confidences, right),
-        "auroc": auroc(confidences, right),
-    }
+    everything = collect(data, only, options, on_case=on_case, on_analysis=on_analysis)
     if predictions is not None:
         _write(everything, predictions)
-    return figures
+    return figures_of(everything)
 
 
-def _figures(answers: Sequence[Prediction]) -> Group:
-    """`mb_peak` is the whole process's so far: a system alone (`--system`) shows its own."""
-    return {
-        **accuracy([answer.place for answer in answers]),
-        "cases": len(answers),
-        "mechanism": share(a.mechanism_right for a in answers if a.place == 1),
-        "seconds_median": statistics.median(a.seconds for a in answers),
-        "mb_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+def collect(
+    data: Path,
+    only: Sequence[str] = (),
+    options: Options = Options(),
+    *,
+    on_case: Callable[[str], None] = lambda _: None,
+    on_analysis: Callable[[Case, Analysis, Prediction], None] = lambda *_: None,
+) -> list[Prediction]:
+    """Return the answers for all cases; raises `DataError` where no case has a root cause."""
+    everything: list[Prediction] = []
+    for system in systems(data, only):
+        everything += predict(system, options, on_case=on_case, on_analysis=on_analysis)
+    if not everything:
+        raise DataError(f"{data}: no case with a root cause; a ranking can only be judged against one")
+    return everything
 
 
 def _write(answers: Sequence[Prediction], path: Path) -> None:

@@ -35,7 +35,7 @@ class Gather:
         sides = self.sides(request)
         return State(
             findings=packed(gather_findings(sides)),
-            edges=packed(sorted({*sides.edges(), *self.edges})),
+            edges=packed(sorted(sides.edges())),
             missing=list(sides.missing()),
             services=list(sides.services()),
         )
@@ -47,7 +47,7 @@ class Gather:
         for start, end in request.baseline:
             baseline.extend(self.reader.telemetry(environment, start, end))
         incident = self.reader.telemetry(environment, *request.window)
-        return Sides.of(baseline=tuple(baseline), incident=incident)
+        return Sides.of(baseline=tuple(baseline), incident=incident, given=self.edges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,11 @@ from agent.investigate.gather import ranking_of
 from agent.investigate.packing import MECHANISM_WORDS, quoted
 from agent.investigate.remediate import Remediate
 from agent.investigate.state import Request, State, Usage, packed, unpacked
+from agent.suspects.calibration import shipped
 from detectors.anomaly import Anomaly, Evidence, Hit
 
 HYPOTHESES = 5
 TIMELINE = 20
-CONFIRMED = 0.8
-LIKELY = 0.5
 
 
 class Context(Protocol):
@@ -106,9 +105,10 @@ class Write:
 
 def verdict_of(ranking: Ranking) -> Verdict:
     """Return the word for the ranking's confidence."""
-    if ranking.confidence >= CONFIRMED:
+    calibration = shipped()
+    if ranking.confidence >= calibration.confirmed:
         return Verdict.CONFIRMED
-    return Verdict.LIKELY if ranking.confidence >= LIKELY else Verdict.INCONCLUSIVE
+    return Verdict.LIKELY if ranking.confidence >= calibration.likely else Verdict.INCONCLUSIVE
 
 
 def headline_of(ranking: Ranking) -> str:

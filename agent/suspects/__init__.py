@@ -8,7 +8,7 @@ from agent.suspects.finding import Finding
 from agent.suspects.ranking import rank_suspects
 from agent.suspects.sides import Sides
 
-__all__ = ["KINDS", "Finding", "Sides", "gather_findings", "rank_suspects"]
+__all__ = ["KINDS", "Finding", "Sides", "findings_of", "gather_findings", "rank_suspects"]
 
 KINDS = {
     "resources": resources.findings,
@@ -34,16 +34,16 @@ def gather_findings(sides: Sides, leave_out: frozenset[str] = frozenset()) -> tu
 
     Where trouble began in the middle of the incident, its later half tells it more clearly than the whole.
     """
-    found: list[Finding] = []
-    for name, kind in KINDS.items():
-        if name in leave_out:
-            continue
-        whole = tuple(kind(sides))
-        if sides.later is None or name not in ONSET_WITHIN:
-            found.extend(whole)
-        else:
-            found.extend(_clearer(whole, tuple(kind(sides.later))))
-    return tuple(found)
+    return tuple(finding for name in KINDS if name not in leave_out for finding in findings_of(name, sides))
+
+
+def findings_of(name: str, sides: Sides) -> tuple[Finding, ...]:
+    """Return what one evidence kind finds."""
+    kind = KINDS[name]
+    whole = tuple(kind(sides))
+    if sides.later is None or name not in ONSET_WITHIN:
+        return whole
+    return tuple(_clearer(whole, tuple(kind(sides.later))))
 
 
 def _clearer(whole: tuple[Finding, ...], later: tuple[Finding, ...]) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ PASSED_ON = re.compile(
 )
 """How the failure of a call reads in the caller's log."""
 THROWN = re.compile(r"exception|traceback|panic|\bthrew\b|stack.?trace|segfault|assert", re.IGNORECASE)
-"""How a line reads that tells of code which broke off; other error lines tell of an answer it did not like."""
+"""How a line reads that tells of code which broke off; other errors are answers that it did not like."""
 BEGINNING = 10
 """Words by which a statement is known again when its parameters split it into several templates."""
 

@@ -7,10 +7,10 @@ against the caller. Parts that name a service's own resource are never explained
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from agent.analysis import Mechanism, Ranking, ScorePart, Suspect
+from agent.suspects.calibration import Calibration, features_of, shipped
 from agent.suspects.finding import Finding
 from detectors.anomaly import Evidence
 
@@ -48,8 +48,12 @@ def rank_suspects(
     *,
     edges: Iterable[tuple[str, str]] = (),
     missing: tuple[str, ...] = (),
+    calibration: Calibration | None = None,
 ) -> Ranking:
-    """Return suspects, best first, with a confidence; without findings an empty ranking of confidence 0."""
+    """Return suspects, best first, with a confidence; without findings an empty ranking of confidence 0.
+
+    The confidence is that of `calibration`, by default the one that comes with the package.
+    """
     by_service: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda f: (f.service, f.part, -f.value, f.evidence.id)):
         by_service.setdefault(finding.service, []).append(finding)
@@ -68,7 +72,7 @@ def rank_suspects(
     return Ranking(
         suspects=tuple(suspects),
         evidence=_strongest_first(findings, cited),
-        confidence=confidence_of([s.score for s in suspects], missing),
+        confidence=(calibration or shipped()).confidence(features_of(suspects), len(missing)),
         missing=missing,
     )
 
@@ -140,17 +144,6 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
     if Mechanism.CHANGE in totals and totals.get(Mechanism.EXCEPTION, 0.0) > 0:
         return Mechanism.CHANGE
     return max(totals, key=lambda m: (totals[m], m.value))
-
-
-def confidence_of(scores: Sequence[float], missing: Sequence[str]) -> float:
-    """Return 0..1: how far the first stands above the second, and above nothing at all."""
-    if not scores:
-        return 0.0
-    second = scores[1] if len(scores) > 1 else 0.0
-    margin = (scores[0] - second) / max(scores[0], 1e-9)
-    strength = 1 - math.exp(-scores[0] / 6)
-    lacking = 0.9 ** len(missing)
-    return round(min(0.98, strength * (0.35 + 0.65 * math.sqrt(margin)) * lacking), 4)
 
 
 def _reachable(edges: Iterable[tuple[str, str]]) -> dict[str, set[str]]:

@@ -6,7 +6,6 @@ import math
 
 from agent.suspects.sides import ServiceSide
 
-
 STARTING = 0.5
 """Share of a template's lines that nothing preceded from which it is what a kind of request begins with."""
 

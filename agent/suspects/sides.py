@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agent.suspects.missing import missing_telemetry
 from agent.topology.links import BELIEVED, Link, hops, links_of
 from ingest.events import ChangeEvent, MetricKind
 from ingest.record import SECOND, Nanos
@@ -87,6 +88,8 @@ class Sides:
     incident_log_windows: int
     baseline_span_windows: int
     incident_span_windows: int
+    baseline_windows: int = 0
+    """In which anything at all was seen."""
     links: tuple[Link, ...] = ()
     """Who calls whom, from both sides and whatever was given."""
     later: Sides | None = None
@@ -133,6 +136,7 @@ class Sides:
             incident_log_windows=_spanned(w.start for w in incident if w.severities),
             baseline_span_windows=_spanned(w.start for w in baseline if w.operations),
             incident_span_windows=_spanned(w.start for w in incident if w.operations),
+            baseline_windows=_spanned(w.start for w in baseline),
         )
 
     def services(self) -> tuple[str, ...]:
@@ -149,19 +153,7 @@ class Sides:
 
     def missing(self) -> tuple[str, ...]:
         """Say what telemetry was not there to compare."""
-        said = []
-        if not self.baseline:
-            said.append("no baseline: nothing of normal times to compare with")
-        for name, before, during in (
-            ("logs", self.baseline_log_windows, self.incident_log_windows),
-            ("spans", self.baseline_span_windows, self.incident_span_windows),
-        ):
-            if not before or not during:
-                where = "in the baseline" if during else "in the incident" if before else "at all"
-                said.append(f"no {name} {where}")
-        if not any(side.series for side in self.incident.values()):
-            said.append("no metrics in the incident")
-        return tuple(said)
+        return missing_telemetry(self)
 
 
 def _spanned(starts: Iterable[Nanos]) -> int:

@@ -55,9 +55,7 @@ class Link:
     confidence: float
 
 
-def links_of(
-    windows: Iterable[WindowSummary], given: Iterable[tuple[str, str]] = ()
-) -> tuple[Link, ...]:
+def links_of(windows: Iterable[WindowSummary], given: Iterable[tuple[str, str]] = ()) -> tuple[Link, ...]:
     """Return one link for each edge, of the source that is surest, sorted by its ends."""
     held = tuple(windows)
     best: dict[tuple[str, str], Link] = {}

@@ -1,0 +1,78 @@
+"""How sure a ranking is: a few of its features, weighed by what labelled cases of other systems taught.
+
+Pure but for reading the parameters that come with the package. They are fitted by `faultline eval
+calibrate` and named with what they were fitted on. Logistic regression on ranking features is Platt's
+method (Platt, Advances in Large Margin Classifiers, 1999) with more than the score alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import msgspec
+
+from agent.analysis import Suspect
+
+VERSION = 1
+FEATURES = ("margin", "strength", "kinds")
+LACKING = 0.35
+"""Log odds that each missing kind of telemetry takes away. Not fitted: systems that lack one always would
+teach that lacking it helps."""
+FLOOR, CEILING = 0.02, 0.98
+TELLING_PART = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Weights of the features and the confidences from which a verdict is given.
+
+    Raises nothing: whatever the features, a confidence is within 0..1.
+    """
+
+    version: int
+    intercept: float
+    weights: Mapping[str, float]
+    confirmed: float
+    """From here on nearly all held-apart cases were right."""
+    likely: float
+    """From here on more were right than wrong."""
+    fitted_on: Mapping[str, int]
+    """Cases by system."""
+
+    def confidence(self, features: Mapping[str, float], missing: int) -> float:
+        """Return the chance that the first suspect is right; 0 where there is none."""
+        if not features:
+            return 0.0
+        odds = self.intercept - LACKING * missing
+        odds += sum(self.weights.get(name, 0.0) * value for name, value in features.items())
+        return round(min(CEILING, max(FLOOR, 1 / (1 + math.exp(-max(-30.0, min(30.0, odds)))))), 4)
+
+
+def features_of(suspects: Sequence[Suspect]) -> dict[str, float]:
+    """Return the features of ranked suspects, each about 0..1; none without suspects."""
+    if not suspects:
+        return {}
+    first = suspects[0]
+    second = suspects[1].score if len(suspects) > 1 else 0.0
+    agreeing = sum(part.value >= TELLING_PART for part in first.parts)
+    return {
+        "margin": (first.score - second) / max(first.score, 1e-9),
+        "strength": 1 - math.exp(-max(0.0, first.score) / 4),
+        "kinds": min(1.0, (agreeing - 1) / 3) if agreeing else 0.0,
+    }
+
+
+@cache
+def shipped() -> Calibration:
+    """Return the parameters that come with the package; raises ValueError on another version's."""
+    text = (resources.files("agent.suspects") / "calibration.json").read_bytes()
+    found = msgspec.json.decode(text, type=Calibration)
+    if found.version != VERSION:
+        raise ValueError(
+            f"calibration.json has version {found.version}, this code reads {VERSION}; fit it anew"
+        )
+    return found
