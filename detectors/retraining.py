@@ -15,6 +15,8 @@ from ingest.summary import WindowSummary
 
 HOUR: Nanos = 3600 * SECOND
 DAY: Nanos = 24 * HOUR
+ENOUGH = 1440
+"""Windows of a span that are measured: more would cost time and tell nothing new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,12 @@ class Watch:
     flagged_share: float = 0.0
     """Share of the windows flagged in the last span."""
 
-    def saw(self, summary: WindowSummary, reads: frozenset[Input], *, flagged: bool) -> None:
+    def saw(self, summary: WindowSummary, reads: frozenset[Input], rules: Rules, *, flagged: bool) -> None:
         """Count one service's window that the detector judged."""
         if not self.since:
             self.since = summary.start
-        self.inputs.add(summary, reads)
+        if _sampled(summary, rules.span):
+            self.inputs.add(summary, reads)
         self.judged += 1
         self.flagged += flagged
 
@@ -91,6 +94,17 @@ class Watch:
         if self.drifted_row >= rules.drifted_spans:
             return f"drift {_spans(self.drifted_row, rules)}: {drift}"
         return None
+
+
+def _sampled(summary: WindowSummary, span: Nanos) -> bool:
+    """Say whether a window is one of the `ENOUGH` of a span whose inputs are measured.
+
+    One of every few, each few another one: what comes once a minute is met too, whenever in the minute.
+    """
+    width = summary.end - summary.start
+    every = max(1, span // (ENOUGH * width))
+    index = summary.start // width
+    return index % every == index // every % every
 
 
 def _spans(count: int, rules: Rules) -> str:

@@ -109,7 +109,7 @@ class Versioned:
         flagged = len(_flagged(found))
         if count:
             self._state.active.saw(summary, count)
-            self._state.watch.saw(summary, self._reads, flagged=flagged > 0)
+            self._state.watch.saw(summary, self._reads, self._rules, flagged=flagged > 0)
         if self._shadow is not None and self._state.shadow is not None:
             unheard = len(_flagged(self._shadow.observe(summary)))
             if count:

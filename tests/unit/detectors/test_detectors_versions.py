@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from detectors.anomaly import Anomaly
 from detectors.manifest import ModelVersion, Status
-from detectors.retraining import HOUR, Rules
+from detectors.retraining import HOUR, Rules, _sampled
 from detectors.suite import Suite
 from detectors.template_rate import TemplateRate
 from detectors.versioned import RefusedError, Versioned
 from detectors.versions import Versions
 from ingest.record import SECOND
-from tests.support.learners import Doubling, feed
+from tests.support.learners import Doubling, feed, window
 from tests.support.windows import EPOCH, WIDTH
 
 MINUTE = 60 * SECOND
@@ -86,6 +86,16 @@ def test_drift_of_inputs_begins_a_new_version() -> None:
     feed(detector, [40] * SHADOW, 5 * SPAN)
     ((old, _),) = detector.retired()
     assert old.drift == pytest.approx(1 / 3)
+
+
+def test_of_a_long_span_some_windows_are_measured_at_every_second_of_a_minute() -> None:
+    """One in six of a day's windows of ten seconds, each place in the minute as often."""
+    detector = Versioned(Doubling())
+    feed(detector, [10] * 360)
+    track = next(iter(detector._state.watch.inputs.tracks.values()))
+    assert sum(track.recent.values()) == pytest.approx(60)
+    taken = [n for n in range(360) if _sampled(window(n, 1)[0], Rules().span)]
+    assert {n: [one % 6 for one in taken].count(n) for n in range(6)} == dict.fromkeys(range(6), 10)
 
 
 def test_a_version_louder_than_the_old_one_is_dropped() -> None:
