@@ -2,7 +2,8 @@
 
 What is handed in is a record like any other. Success means that a checkpoint holds it; whatever else happens
 is `NotStoredError`, and the sender should come again: a repeat of what is stored, or on its way, adds nothing
-as long as it is remembered (`Repeats`).
+as long as it is remembered (`Repeats`). What says no time may be news when it is said again: of such bodies
+only those on their way are remembered.
 """
 
 from __future__ import annotations
@@ -60,9 +61,16 @@ class Repeats:
 
     def __call__(self, record: Record) -> Future[Receipt]:
         """Submit a record, unless it is stored or on its way already. Raises `queue.Full`."""
+        return self._shared(record, stored=True)
+
+    def untimed(self, record: Record) -> Future[Receipt]:
+        """Submit a record with an item that says no time, unless it is on its way. Raises `queue.Full`."""
+        return self._shared(record, stored=False)
+
+    def _shared(self, record: Record, *, stored: bool) -> Future[Receipt]:
         key = hashlib.blake2b(record.value, digest_size=16, key=record.origin.topic.encode()[:64]).digest()
         known = self._known.get(key)
-        if known is None or (known.done() and known.exception() is not None):
+        if known is None or (known.done() and (not stored or known.exception() is not None)):
             known = self._known[key] = self._submit(record)
         self._known.move_to_end(key)
         while len(self._known) > self._remembered:

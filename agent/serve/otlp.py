@@ -8,7 +8,8 @@ An item that is refused alone is counted in a partial success and kept with its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -30,6 +31,7 @@ _REQUESTS: dict[str, tuple[Any, tuple[str, str]]] = {
     "metrics": (ExportMetricsServiceRequest, ("resource_metrics", "resourceMetrics")),
     "traces": (ExportTraceServiceRequest, ("resource_spans", "resourceSpans")),
 }
+_TIMES = ("timeUnixNano", "time_unix_nano", "observedTimeUnixNano", "observed_time_unix_nano")
 _IN_PLACE = 64 * 1024
 """Bytes up to which a body is checked at once; a longer one must not keep other requests waiting."""
 
@@ -83,14 +85,15 @@ async def _answer(
 ) -> Response:
     raw = await read_body(request, share)
     if len(raw) <= _IN_PLACE:
-        holds = _holds_items(signal, media_type, raw)
+        held = _held(signal, media_type, raw)
     else:
-        holds = await asyncio.to_thread(_holds_items, signal, media_type, raw)
-    if not holds:
+        held = await asyncio.to_thread(_held, signal, media_type, raw)
+    if held is _Held.NOTHING:
         return ANSWERS[signal].success(media_type)
     origin = Origin(topic=topic_of(signal, media_type), partition=0, offset=origin_number(raw))
     record = Record(origin=origin, value=raw, received=deps.now())
-    return _told(signal, media_type, await stored(submit, record, deps.stored_within))
+    hand_in = submit.untimed if held is _Held.UNTIMED else submit
+    return _told(signal, media_type, await stored(hand_in, record, deps.stored_within))
 
 
 def _told(signal: str, media_type: str, taken: Receipt) -> Response:
@@ -102,14 +105,47 @@ def _told(signal: str, media_type: str, taken: Receipt) -> Response:
     return ANSWERS[signal].success(media_type, len(taken.rejects), why)
 
 
-def _holds_items(signal: str, media_type: str, raw: bytes) -> bool:
-    """Say whether a request holds anything. Raises `BodyError` 400 when it is none of this signal."""
+class _Held(Enum):
+    """What a request holds: only log records may say no time, and then a repeat may be news."""
+
+    NOTHING = 0
+    TIMED = 1
+    UNTIMED = 2
+
+
+def _held(signal: str, media_type: str, raw: bytes) -> _Held:
+    """Say what a request holds. Raises `BodyError` 400 when it is none of this signal."""
     message, roots = _REQUESTS[signal]
     if media_type == PROTOBUF:
         try:
-            return bool(getattr(message.FromString(raw), roots[0]))
+            request = message.FromString(raw)
         except ProtobufError:
             raise BodyError(400, f"The body is not a whole {message.DESCRIPTOR.name}.") from None
+        if not getattr(request, roots[0]):
+            return _Held.NOTHING
+        return _Held.UNTIMED if signal == "logs" and not _timed(request) else _Held.TIMED
+    document = _document(roots, raw)
+    if not any(document.get(name) for name in roots):
+        return _Held.NOTHING
+    return (
+        _Held.UNTIMED
+        if signal == "logs" and not all(map(_timed_in_json, _records(document)))
+        else _Held.TIMED
+    )
+
+
+def _timed(request: Any) -> bool:
+    """Say whether every log record has a time."""
+    return all(
+        record.time_unix_nano or record.observed_time_unix_nano
+        for group in request.resource_logs
+        for scope in group.scope_logs
+        for record in scope.log_records
+    )
+
+
+def _document(roots: tuple[str, str], raw: bytes) -> dict[str, Any]:
+    """Return a request in JSON. Raises `BodyError` 400 when it is none of this signal."""
     try:
         document = parse_json(raw)
     except DecodeError as error:
@@ -117,7 +153,23 @@ def _holds_items(signal: str, media_type: str, raw: bytes) -> bool:
     if not isinstance(document, dict) or (document and not any(name in document for name in roots)):
         detail = f"The body has no `{roots[1]}`; another signal has another address."
         raise BodyError(400, detail)
-    groups = [document[name] for name in roots if name in document]
-    if not all(isinstance(group, list) for group in groups):
+    if not all(isinstance(document[name], list) for name in roots if name in document):
         raise BodyError(400, f"`{roots[1]}` is not a list.")
-    return any(groups)
+    return document
+
+
+def _records(document: dict[str, Any]) -> Iterator[Any]:
+    """Yield the log records of a request in JSON."""
+    found: list[Any] = [document]
+    for names in (
+        ("resource_logs", "resourceLogs"),
+        ("scope_logs", "scopeLogs"),
+        ("log_records", "logRecords"),
+    ):
+        lists = (parent.get(name) for parent in found if isinstance(parent, dict) for name in names)
+        found = [item for one in lists if isinstance(one, list) for item in one]
+    yield from found
+
+
+def _timed_in_json(record: Any) -> bool:
+    return isinstance(record, dict) and any(record.get(name) not in (None, "", "0", 0) for name in _TIMES)

@@ -259,6 +259,28 @@ def test_a_repeat_of_what_is_stored_or_under_way_adds_nothing(store: SqlStore) -
     assert len(taken.records) == 1
 
 
+UNTIMED = [
+    (logs_request(severity_number=9).SerializeToString(), PROTOBUF),
+    (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}}]}]}]}', JSON),
+    (b'{"resource_logs":[{"scope_logs":[{"log_records":[{"timeUnixNano":"0"}, 7]}]}]}', JSON),
+    (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":[1]},{"timeUnixNano":0}]}]}]}', JSON),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), UNTIMED)
+def test_a_line_without_a_time_may_be_said_again(
+    store: SqlStore, body: bytes, headers: dict[str, str]
+) -> None:
+    """Equal bodies of such lines are one only while the first is on its way: later they are news."""
+    taken = Taken(lambda _: None)
+    client = served.client(store, submit=taken, stored_within=0.05)
+    assert [client.post("/v1/logs", content=body, headers=headers).status_code for _ in range(2)] == [503] * 2
+    (future,) = taken.futures
+    future.set_result(Receipt(events=1))
+    client.post("/v1/logs", content=body, headers=headers)
+    assert len(taken.records) == 2
+
+
 def test_a_repeat_of_what_failed_is_tried_again() -> None:
     """What is forgotten or failed is handed in anew; other topics have memories of their own."""
     futures: list[Future[Receipt]] = []
