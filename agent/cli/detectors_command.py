@@ -62,12 +62,16 @@ def command() -> None:
 @_CONFIG
 @_OWNER
 def list_(config: Path | None, owner: str | None) -> None:
-    """Show each detector's live versions: active, and in shadow if one learns beside it."""
+    """Show each detector's live versions: active, and in shadow if one learns beside it.
+
+    Windows and services are what a version has learned from since it began. Drift is the share of its
+    inputs that had moved at the end of the last span, flagged the share of windows with a finding.
+    """
     with _opened(config, owner) as (store, name):
         found = _models(store, name)
         waiting = store.model_requests(name)
-    table = Table("detector", "version", "status", "since (UTC)", "windows", "records", "services")
-    for heading in ("drift", "flagged"):
+    table = Table("detector", "version", "since (UTC)", box=None, pad_edge=False)
+    for heading in ("windows", "services", "drift", "flagged"):
         table.add_column(heading, justify="right")
     for version in (one.version for one in found):
         if version.status.value != "retired":
@@ -185,11 +189,9 @@ def _live_row(version: ModelVersion) -> tuple[str, ...]:
     learned = version.learned
     return (
         version.detector,
-        str(version.number),
-        version.status.value,
+        f"{version.number} {version.status.value}",
         _time(learned.since),
         f"{learned.windows:,}",
-        f"{learned.records:,}",
         str(learned.services),
         f"{version.drift:.2f}",
         f"{version.flagged:.1%}",
