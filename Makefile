@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(STAMP): requirements.lock pyproject.toml .ci/build_decoder.py $(wildcard ingest/decoders/_otlp*.p[yx]* ingest/_shapes.pyx)
+$(STAMP): requirements.lock pyproject.toml .ci/build_decoder.py $(wildcard ingest/decoders/_otlp*.p[yx]* ingest/_*.pyx ingest/*/_*.pyx)
 	@echo "== Installing into $(VENV) (the first time llama.cpp is compiled: some minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -18,7 +18,12 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("ingest.decoders._otlp", "ingest._shapes")
+MODULES = (
+    "ingest.decoders._otlp",
+    "ingest.decoders._flat",
+    "ingest.redaction._screen",
+    "ingest._shapes",
+)
 
 
 def compiled(

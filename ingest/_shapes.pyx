@@ -1,10 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The compiled way to a line's shape; `ingest.shapes` holds the reference that says what it must give."""
 
+from libc.string cimport memcpy
+
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeASCII
 
-from ingest.shapes import ID_SWITCHES, LONG_HEX, LONG_LINE, LONG_NUMBER, SOURCES, reference_shape
+from ingest.shapes import ID_SWITCHES, LONG_HEX, LONG_LINE, LONG_NAME, LONG_NUMBER, SOURCES, reference_shape
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
@@ -19,31 +21,33 @@ cdef enum:
     STACK = 4096
 
 cdef unsigned char KIND[256]
+cdef unsigned char IN_PATH[256]
+"""Signs that a part of a path is made of."""
 cdef int _at
 for _at in range(256):
     KIND[_at] = OTHER
+    IN_PATH[_at] = chr(_at) in "_.+@%~$*:#-" or (_at < 128 and chr(_at).isalnum())
 for _at in range(48, 58):
     KIND[_at] = FIGURE
 for _at in range(65, 91):
     KIND[_at] = HEX_LETTER if _at < 71 else LETTER
     KIND[_at + 32] = KIND[_at]
 
-cdef Py_ssize_t _LONG_NUMBER = LONG_NUMBER, _LONG_HEX = LONG_HEX, _LONG_LINE = LONG_LINE
+cdef Py_ssize_t _LONG_NUMBER = LONG_NUMBER, _LONG_HEX = LONG_HEX, _LONG_LINE = LONG_LINE, _LONG_NAME = LONG_NAME
 cdef int _ID_SWITCHES = ID_SWITCHES
 cdef frozenset _SOURCES = frozenset(name.encode() for name in SOURCES)
 cdef Py_ssize_t _LONG_SOURCE = max(len(name) for name in SOURCES)
 
 
 def shape(str text not None):
-    """Return `text` with numbers as `0` and opaque ids as `<id>`."""
+    """Return `text` with `0` for numbers, `<id>`, `<path>` and `<name>`."""
     cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
     cdef unsigned char small[STACK * 4]
     cdef unsigned char *out = small
     cdef Py_ssize_t written
     if not PyUnicode_IS_ASCII(text):
         return reference_shape(text)
-    # A word of four signs at least gives way to the four of "<id>", one of fewer gets no longer:
-    # but a number in hexadecimal may have three, so a line may grow by a third.
+    # "<id>" stands for three signs at least, "<path>" for four, "<name>" for three: a line at most doubles.
     if length > STACK * 2:
         out = <unsigned char *>PyMem_Malloc(length * 2)
         if out == NULL:
@@ -66,6 +70,22 @@ cdef Py_ssize_t _fold(const unsigned char *text, Py_ssize_t length, unsigned cha
     cdef bint figures, hexadecimal, letters, changed = False
     while at < length:
         if KIND[text[at]] == OTHER:
+            if text[at] == 47:
+                start = _path_end(text, at, length)
+                if start:
+                    memcpy(out + written, b"<path>", 6)
+                    written += 6
+                    at = start
+                    changed = True
+                    continue
+            elif text[at] == 91:
+                start = _name_end(text, at + 1, length)
+                if start:
+                    memcpy(out + written, b"[<name>", 7)
+                    written += 7
+                    at = start
+                    changed = True
+                    continue
             out[written] = text[at]
             written += 1
             at += 1
@@ -142,6 +162,42 @@ cdef inline Py_ssize_t _id(unsigned char *out, Py_ssize_t written):
     out[written + 2] = 100
     out[written + 3] = 62
     return written + 4
+
+
+cdef Py_ssize_t _path_end(const unsigned char *text, Py_ssize_t start, Py_ssize_t length):
+    """Return where a path of two parts at least ends that begins here, 0 where none does."""
+    cdef Py_ssize_t at = start
+    cdef int parts = 0
+    cdef unsigned char before
+    if start:
+        before = text[start - 1]
+        if KIND[before] != OTHER or before == 95 or before == 46 or before == 62 or before == 58 or before == 126 or before == 47:
+            return 0
+    while at + 1 < length and text[at] == 47 and IN_PATH[text[at + 1]]:
+        at += 1
+        while at < length and IN_PATH[text[at]]:
+            at += 1
+        parts += 1
+    if parts < 2:
+        return 0
+    return at + 1 if at < length and text[at] == 47 else at
+
+
+cdef Py_ssize_t _name_end(const unsigned char *text, Py_ssize_t start, Py_ssize_t length):
+    """Return where a name with a number ends that fills a pair of brackets from here, 0 where none does."""
+    cdef Py_ssize_t at = start, dash = 0
+    if start >= length or KIND[text[start]] < HEX_LETTER:
+        return 0
+    while at < length and (KIND[text[at]] != OTHER or text[at] == 95 or text[at] == 46 or text[at] == 45):
+        if text[at] == 45:
+            dash = at
+        at += 1
+    if at >= length or text[at] != 93 or not dash or dash + 1 == at or dash - start - 1 > _LONG_NAME:
+        return 0
+    for start in range(dash + 1, at):
+        if KIND[text[start]] != FIGURE:
+            return 0
+    return at
 
 
 cdef bint _is_hex_number(const unsigned char *text, Py_ssize_t start, Py_ssize_t end):

@@ -7,30 +7,27 @@ on records sorted by time and origin, and so gives the same whatever the order o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
-from ingest.merge import change_order, kept_points, line_order
+from ingest.log_tally import LogTally
+from ingest.merge import change_order, kept_points
 from ingest.record import SECOND, Nanos, Origin
 from ingest.spans import SpanJoin, SpanWindow
 from ingest.summary import (
-    MAX_LINES,
     MAX_SAMPLES,
     CounterPoint,
     CounterWindow,
-    Line,
-    PairCount,
     SeriesKey,
     SeriesWindow,
-    TemplateCount,
     WindowSummary,
 )
-from ingest.templates import Templates
+from ingest.templates import Assigned, Templates
 
 ServiceKey = tuple[str, str]
 """Environment and service."""
-MAX_LINE_TEXT = 2048
-"""Characters of a line that are kept as evidence."""
 _FORGET_SERIES = 3600 * SECOND
 
 
@@ -68,15 +65,6 @@ class Records:
 
 
 @dataclass(slots=True)
-class _Template:
-    severity_number: int
-    first: Nanos
-    last: Nanos
-    count: int = 0
-    lines: list[Line] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Series:
     kind: MetricKind
     unit: str
@@ -92,11 +80,7 @@ class _Counter:
 
 @dataclass(slots=True)
 class _Service:
-    templates: dict[str, _Template] = field(default_factory=dict)
-    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
-    previous: dict[tuple[str | None, str], str] = field(default_factory=dict)
-    """Last template by instance and sequence key."""
-    severities: dict[int, int] = field(default_factory=dict)
+    logs: LogTally = field(default_factory=LogTally)
     series: dict[SeriesKey, _Series] = field(default_factory=dict)
     counters: dict[SeriesKey, _Counter] = field(default_factory=dict)
     spans: SpanWindow = field(default_factory=SpanWindow)
@@ -148,19 +132,19 @@ class Collector:
         return tuple(self._summary(key, services[key], start, end) for key in sorted(services))
 
     def _logs(self, services: dict[ServiceKey, _Service], logs: list[LogEvent]) -> None:
-        assign = self.templates.assign
-        for event in sorted(logs, key=_order):
+        merged = self.templates.merged
+        known: dict[int, tuple[Resource, LogTally, Callable[[str], Assigned]]] = {}
+        for event in _in_order(logs):
             resource = event.resource
-            service = of(services, resource)
-            template_id = assign(resource.environment, resource.service, event.body).template_id
-            _count_line(service, event, template_id)
-            if event.sequence_key is None:
-                continue
-            sequence = (resource.instance, event.sequence_key)
-            before = service.previous.get(sequence)
-            if before is not None:
-                service.pairs[before, template_id] = service.pairs.get((before, template_id), 0) + 1
-            service.previous[sequence] = template_id
+            # Decoders give lines of one instance one object, whose fields need not be looked at again.
+            found = known.get(id(resource))
+            if found is None:
+                assign = self.templates.of(resource.environment, resource.service).assign
+                found = known[id(resource)] = (resource, of(services, resource).logs, assign)
+            found[1].count(event, found[2](event.body).template_id)
+        if self.templates.merged != merged:
+            for key, service in services.items():
+                service.logs.unite(partial(self.templates.canonical, *key))
 
     def _metrics(self, services: dict[ServiceKey, _Service], points: list[MetricPoint], end: Nanos) -> None:
         for point in sorted(points, key=_order):
@@ -197,12 +181,9 @@ class Collector:
             service=key[1],
             start=start,
             end=end,
-            templates=tuple(
-                _template_count(name, self.templates.text(*key, name), service.templates[name])
-                for name in sorted(service.templates)
-            ),
-            pairs=tuple(PairCount(first=a, second=b, count=n) for (a, b), n in sorted(service.pairs.items())),
-            severities=dict(sorted(service.severities.items())),
+            templates=service.logs.template_counts(partial(self.templates.text, *key)),
+            pairs=service.logs.pair_counts(),
+            severities=dict(sorted(service.logs.severities.items())),
             series=tuple(_series_window(k, s) for k, s in sorted(service.series.items())),
             calls=service.spans.call_windows(),
             operations=service.spans.operation_windows(),
@@ -223,40 +204,6 @@ def of(services: dict[ServiceKey, _Service], resource: Resource) -> _Service:
         service = services[key] = _Service()
     service.seen(resource)
     return service
-
-
-def _count_line(service: _Service, event: LogEvent, template_id: str) -> None:
-    severity = event.severity_number
-    service.severities[severity] = service.severities.get(severity, 0) + 1
-    template = service.templates.get(template_id)
-    if template is None:
-        template = _Template(severity_number=severity, first=event.time, last=event.time)
-        service.templates[template_id] = template
-    template.count += 1
-    template.last = event.time
-    template.severity_number = max(template.severity_number, severity)
-    if len(template.lines) < MAX_LINES:
-        template.lines.append(
-            Line(
-                time=event.time,
-                origin=event.origin,
-                text=event.body[:MAX_LINE_TEXT],
-                instance=event.resource.instance,
-                trace_id=event.trace_id,
-            )
-        )
-
-
-def _template_count(template_id: str, text: str, template: _Template) -> TemplateCount:
-    return TemplateCount(
-        template_id=template_id,
-        template=text,
-        count=template.count,
-        severity_number=template.severity_number,
-        first=template.first,
-        last=template.last,
-        lines=tuple(sorted(template.lines, key=line_order)),
-    )
 
 
 def _counts(point: MetricPoint) -> bool:
@@ -307,6 +254,17 @@ def _series_window(key: SeriesKey, series: _Series) -> SeriesWindow:
         minimum=min(values),
         maximum=max(values),
     )
+
+
+def _in_order(events: list[LogEvent]) -> list[LogEvent]:
+    """Return the events by time and origin; most come that way."""
+    before = -1
+    for event in events:
+        time = event.time
+        if time <= before:
+            return sorted(events, key=_order)
+        before = time
+    return events
 
 
 def _order(event: LogEvent | MetricPoint) -> tuple[Nanos, str, int, int]:

@@ -78,7 +78,7 @@ class Decode:
             "otlp_metrics": requests.decode_metrics,
             "otlp_traces": requests.decode_traces,
             "otlp_json": otlp_json.decode,
-            "json": flat_json.decode,
+            "json": flat_json.FlatJson().decode,
             "ecs": ecs.decode,
             "fluent_bit": fluent.decode_fluent_bit,
             "vector": fluent.decode_vector,

@@ -160,8 +160,7 @@ class Reject:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Good events and refused items of one record: a batch may hold both."""
 
     events: tuple[Event, ...] = ()

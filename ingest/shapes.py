@@ -1,6 +1,6 @@
-"""Before masking: what varies in every line by its characters alone, numbers and opaque ids, is folded.
+"""Before masking: what varies in a line by its characters alone is folded: numbers, opaque ids, paths.
 
-Lines of one statement that differ only in numbers and ids have one shape. Masks are a function of the shape,
+Lines of one statement that differ only in these have one shape. Masks are a function of the shape,
 so whoever knows a shape's template needs neither masks nor tree again. There are two ways to a shape that say
 the same: the reference here, and a compiled one where the package was built with a C compiler.
 """
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
-NUMBER, ID = "0", "<id>"
+NUMBER, ID, PATH, NAME = "0", "<id>", "<path>", "<name>"
 LONG_NUMBER = 16
 """Digits from which on a number is an id: times in nanoseconds, block and span ids."""
 LONG_HEX = 6
@@ -23,8 +23,13 @@ LONG_LINE = 6
 SOURCES = ("c", "cc", "cpp", "cs", "go", "groovy", "java", "js", "kt", "php", "py", "rb", "rs", "scala", "ts")
 """Endings of source files: `Cart.java:12` names a statement, so its number stays."""
 
+LONG_NAME = 80
+"""Characters of a thread's or worker's name in brackets, before its number, at most."""
+
 _VARYING = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
+    r"(?P<path>(?<![\w.>:~/])(?:/[A-Za-z0-9_.+@%~$*:#-]+){2,}/?)"
+    rf"|(?P<name>(?<=\[)[A-Za-z][A-Za-z0-9_.-]{{0,{LONG_NAME}}}-[0-9]+(?=\]))"
+    r"|(?<![A-Za-z0-9])(?:(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
     r"|[A-Za-z]*[0-9][A-Za-z0-9]*)"
 )
 _HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+\Z")
@@ -32,19 +37,20 @@ _HEX = re.compile(rf"[0-9a-fA-F]{{{LONG_HEX},}}\Z")
 _DIGITS = re.compile(r"[0-9]+")
 _SOURCE = re.compile(rf"\.(?:{'|'.join(SOURCES)}):\Z|[A-Za-z_$]#\Z")
 _SOURCE_LOOK = 8
+_FOLDED = {"uuid": ID, "path": PATH, "name": NAME}
 
 Shape = Callable[[str], str]
 
 
 def reference_shape(text: str) -> str:
-    """Return `text` with numbers as `0` and opaque ids as `<id>`; linear in its length."""
+    """Return `text` with `0` for numbers, `<id>`, `<path>` and `<name>`; linear in its length."""
     return _VARYING.sub(_folded, text)
 
 
 def _folded(match: re.Match[str]) -> str:
     word = match.group()
     if match.lastgroup:
-        return ID
+        return _FOLDED[match.lastgroup]
     if word.isdigit():
         start, end = match.span()
         if len(word) <= LONG_LINE and start and match.string[start - 1] in ":#":

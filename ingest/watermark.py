@@ -68,6 +68,25 @@ class Watermark:
         gone = [self.partitions.pop(partition, None) for partition in partitions]
         return tuple(event for state in gone if state for event in state.held)
 
+    def follows(self, time: Nanos, *, partition: Partition, wall: Nanos) -> bool:
+        """Take note of an event that goes on where its partition stands, as nearly all do; False for others.
+
+        What it returns True for, `admit` would have accepted alone; what it returns False for is for `admit`.
+        """
+        state = self.partitions.get(partition)
+        if state is None or state.newest is None or state.held or time < wall - self._idle:
+            return False
+        spoke = state.spoke
+        if time > state.newest:
+            if time > state.newest + (wall - spoke if wall > spoke else 0) + self._jump:
+                return False
+            state.newest = time
+        if wall > spoke:
+            state.spoke = wall
+        if wall > state.awake:
+            state.awake = wall
+        return True
+
     def admit(self, event: Windowed, *, partition: Partition, wall: Nanos) -> Admitted:
         """Take an event of `partition`, hold it, or settle those held before it."""
         state = self.partitions.get(partition)

@@ -119,6 +119,9 @@ class Windows:
 
     def add(self, event: Windowed, *, partition: Partition, wall: Nanos) -> None:
         """Take an event that came from `partition` when the wall clock said `wall`."""
+        if self._watermark.follows(event.time, partition=partition, wall=wall):
+            self._buffer(event)
+            return
         admitted = self._watermark.admit(event, partition=partition, wall=wall)
         for accepted in admitted.accepted:
             self._buffer(accepted)
@@ -199,7 +202,8 @@ class Windows:
         return time - time % self._width
 
     def _buffer(self, event: Windowed) -> None:
-        start = self._floor(event.time)
+        time = event.time
+        start = time - time % self._width
         if self._next is not None and start < self._next:
             self._late_total += 1
             _count(self._late, event)

@@ -1,14 +1,15 @@
 """Flat JSON as shippers and applications write it: one object, an array, or one object a line.
 
 What an object is shows in its fields: a change, a span, a metric value or else a log line. Each object is
-taken or refused by itself.
+taken or refused by itself. There are two paths that say the same: the reference here, and a compiled one for
+plain log lines, which leaves every other object to the reference.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingest.decoders import flat_plan as names
 from ingest.decoders import severity
@@ -21,6 +22,9 @@ from ingest.decoders.json_text import parse_json
 from ingest.decoders.log_fields import sequence_key, with_error
 from ingest.events import ChangeEvent, DecodeError, Event, LogEvent, MetricKind, MetricPoint, RejectReason
 from ingest.record import Nanos
+
+if TYPE_CHECKING:
+    from ingest.decoders import _flat
 
 _METRIC = ("name", "metric", "metric_name", "__name__", "metric.name")
 _METRIC_KIND = ("kind", "type", "metric_type")
@@ -36,6 +40,28 @@ _CHANGES = frozenset(
     {"deploy", "deployment", "config", "flag", "feature_flag", "restart", "scale", "rollback"}
 )
 _TITLE = ("title", "summary", "message", "description")
+
+
+class FlatJson:
+    """Decodes on the compiled path where there is one; `compiled=False` keeps to the reference."""
+
+    def __init__(self, *, compiled: bool = True) -> None:
+        self._fast = compiled_lines() if compiled else None
+
+    def decode(self, value: bytes, batch: Batch) -> None:
+        """Read every object that the bytes hold."""
+        # A batch that watches what is asked of it needs the reference.
+        if self._fast is None or type(batch) is not Batch or not self._fast.read(value, batch):
+            decode(value, batch)
+
+
+def compiled_lines() -> _flat.Lines | None:
+    """Return the compiled reader, None where it was not built."""
+    try:
+        from ingest.decoders._flat import Lines
+    except ImportError:
+        return None
+    return Lines()
 
 
 def decode(value: bytes, batch: Batch) -> None:

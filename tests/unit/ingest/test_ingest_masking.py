@@ -9,12 +9,44 @@ from hypothesis import strategies as st
 from ingest.masking import mask, mask_shape, subject
 from ingest.shapes import reference_shape
 
-PARTS = st.sampled_from([
-    "order", "7", "12.5", "ms", "10.0.0.1", "=", ":", " ", "-", "/", "0x1f", "df0798e", '"', "'", "[", "]",
-    "Jan", "2024-05-01T10:11:12.123Z", "10:11:12", "a.B.c", "#12", "Cart.java:12", "<*>", "<id>", "@", "true",
-    "\u00e9", "7f3c2f4e-1b2a-4c5d-8e9f-001122334455", "https://a.b/c?d=1", "k=v", "node12", "\u0663", "\n",
-    "1234567890123456",
-])  # fmt: skip
+PARTS = st.sampled_from(
+    [
+        "order",
+        "7",
+        "12.5",
+        "ms",
+        "10.0.0.1",
+        "=",
+        ":",
+        " ",
+        "-",
+        "/",
+        "0x1f",
+        "df0798e",
+        '"',
+        "'",
+        "[",
+        "]",
+        "Jan",
+        "2024-05-01T10:11:12.123Z",
+        "10:11:12",
+        "a.B.c",
+        "#12",
+        "Cart.java:12",
+        "<*>",
+        "<id>",
+        "@",
+        "true",
+        "\u00e9",
+        "7f3c2f4e-1b2a-4c5d-8e9f-001122334455",
+        "https://a.b/c?d=1",
+        "k=v",
+        "node12",
+        "\u0663",
+        "\n",
+        "1234567890123456",
+    ]
+)
 BODIES = st.lists(PARTS, max_size=14).map("".join)
 
 
