@@ -1,10 +1,10 @@
-"""Detector: a series leaves the range it has moved in. The only module that knows PyOD.
+"""Detector: a series leaves the range it has moved in.
 
-Each series has a PyOD MAD detector fitted to its recent history and fitted again as the history moves;
-new values are put on the fitted scale and scored by PyOD for all series of a service at once. PyOD's
-traps are kept out: constants get a scale of their own, values are finite, and its import (seconds)
-happens when the detector is constructed. A finding needs two windows in a row; durations are compared
-by their logarithms, since they vary by factors.
+Each series has the median and the median deviation of its recent history, measured again as the history
+moves; new values are scored on that scale for all series of a service at once. The scores are those of
+PyOD's MAD (`detectors.metrics.mad`), without its traps: constants get a scale of their own, and values are
+finite. A finding needs two windows in a row; durations are compared by their logarithms, since they vary by
+factors.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.anomaly import Anomaly, Direction, Hit
 from detectors.evidence import Finding, anomaly, node_of, series_evidence, series_hit
+from detectors.metrics.mad import NORMAL, fitted
 from detectors.series import (
     SeriesState,
     comparable,
@@ -37,14 +37,12 @@ from ingest.summary import SeriesWindow, WindowSummary
 NAME = "outliers"
 VERSION = "1"
 THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=math.inf)
-"""In PyOD's modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
+"""In modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
 MAX_SERIES = 50_000
 
 _FIRST_FIT = 10
 _REFIT = 30
 """New values after which a full history is fitted again."""
-_MODIFIED = 0.6745
-"""What PyOD multiplies with, so that normal noise has a deviation of 1."""
 _TYPICAL_PEAK = 3.0
 
 SeriesId = tuple[str, str, str]
@@ -77,13 +75,7 @@ class Outliers(Stateful[_State]):
 
     def __init__(self, threshold: Threshold = THRESHOLD, max_series: int = MAX_SERIES) -> None:
         super().__init__(_State)
-        from pyod.models.mad import MAD
-
         self._threshold, self._max_series = threshold, max_series
-        self._fitted: Any = MAD()
-        self._unit: Any = MAD()
-        # Two points one unit around zero: what it scores afterwards is on the unit scale.
-        self._unit.fit(np.array([[-1.0], [1.0]]))
 
     @property
     def dropped(self) -> int:
@@ -125,33 +117,33 @@ class Outliers(Stateful[_State]):
         return candidates
 
     def _scores(self, candidates: Sequence[_Candidate]) -> Sequence[float]:
-        """Return PyOD's score of each candidate, signed by direction; 0 before its first fit."""
-        for candidate in candidates:
-            self._fit(candidate)
-        known = [candidate for candidate in candidates if candidate.state.fitted]
-        if not known:
-            return [0.0] * len(candidates)
-        column = np.array([[(one.value - one.state.center) / one.state.scale] for one in known])
-        magnitudes: NDArray[np.float64] = self._unit.decision_function(column)
-        signed = iter(np.copysign(magnitudes, column[:, 0]).tolist())
-        return [next(signed) if candidate.state.fitted else 0.0 for candidate in candidates]
+        """Return the score of each candidate, signed by direction; 0 before it was first measured."""
+        self._fit([candidate for candidate in candidates if _due(candidate.state)])
+        return [
+            NORMAL * (one.value - one.state.center) / one.state.scale if one.state.fitted else 0.0
+            for one in candidates
+        ]
 
-    def _fit(self, candidate: _Candidate) -> None:
-        state = candidate.state
-        news = state.seen - state.fitted
-        if state.seen < _FIRST_FIT or news < (_REFIT if state.full() else max(_FIRST_FIT, state.fitted // 4)):
-            return
-        history = state.history()
-        # A constant has no deviation, and PyOD divides by it; the scale below takes its place.
-        with np.errstate(all="ignore"):
-            self._fitted.fit(history.reshape(-1, 1))
-        state.center = float(self._fitted.median_)
-        state.scale = max(
-            float(self._fitted.median_diff_),
-            smallest_scale(history, candidate.window),
-            usual_peak(history, state.center) * _MODIFIED / _TYPICAL_PEAK,
-        )
-        state.fitted = state.seen
+    @staticmethod
+    def _fit(candidates: Sequence[_Candidate]) -> None:
+        """Measure the histories of those that are due, all of one length at once."""
+        lengths: dict[int, list[_Candidate]] = {}
+        for candidate in candidates:
+            lengths.setdefault(len(candidate.state.ring), []).append(candidate)
+        for alike in lengths.values():
+            histories: NDArray[np.float64] = np.stack([one.state.history() for one in alike])
+            centers, deviations = fitted(histories)
+            for one, history, center, deviation in zip(
+                alike, histories, centers.tolist(), deviations.tolist(), strict=True
+            ):
+                # A constant has no deviation; what means anything in its unit takes the place.
+                one.state.center = center
+                one.state.scale = max(
+                    deviation,
+                    smallest_scale(history, one.window),
+                    usual_peak(history, center) * NORMAL / _TYPICAL_PEAK,
+                )
+                one.state.fitted = one.state.seen
 
     def _judge(
         self, summary: WindowSummary, candidate: _Candidate, score: float, learning: bool
@@ -202,3 +194,11 @@ class Outliers(Stateful[_State]):
             state.held = None
         for value in [candidate.value] if state.full() else candidate.values:
             state.learn(value)
+
+
+def _due(state: SeriesState) -> bool:
+    """Say whether the history has moved so far that it is measured anew."""
+    news = state.seen - state.fitted
+    return state.seen >= _FIRST_FIT and news >= (
+        _REFIT if state.full() else max(_FIRST_FIT, state.fitted // 4)
+    )

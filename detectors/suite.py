@@ -64,7 +64,7 @@ class Learning:
 def default_detectors(
     *, alarms_a_day: float = ALARMS_A_DAY, horizon: Nanos = HORIZON
 ) -> tuple[Detector, ...]:
-    """Return the shipped detectors in their order; constructing them imports PyOD (seconds)."""
+    """Return the shipped detectors in their order, with what the settings say of them."""
     return (
         NewTemplate(),
         TemplateRate(),

@@ -20,6 +20,7 @@ def command(json_path: str | None, quick: bool) -> None:
       faultline bench --json bench.json
     """
     from agent.evaluate.bench import QUICK, Bench, Sizes
+    from agent.evaluate.bench_memory import resident
     from agent.evaluate.report import show_bench, write_json
 
     errors = Console(stderr=True)
@@ -27,7 +28,12 @@ def command(json_path: str | None, quick: bool) -> None:
         results = Bench(
             QUICK if quick else Sizes(), on_row=lambda name: status.update(f"measuring {name}")
         ).run()
+        status.update("measuring memory")
+        series, templates = (50, 50) if quick else (10_000, 5_000)
+        memory = resident(series, templates)
     if json_path != "-":
         show_bench(results)
+        click.echo(f"Memory with {series} series and {templates} templates: {memory:.0f} MB resident")
     if json_path:
-        write_json({result.name: {"speed": result.speed} for result in results}, json_path)
+        figures = {result.name: {"speed": result.speed} for result in results}
+        write_json(figures | {"memory": {"rss_mb": memory}}, json_path)

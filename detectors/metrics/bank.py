@@ -29,7 +29,7 @@ _CAP = 4.0
 _AGREEMENT = 0.5
 _KNOWN_WEIGHT = 0.3
 """What is left of the score of a value that is not new at all."""
-_FADE = math.exp(-1.0 / 150.0)
+_FADE = math.exp(-1.0 / 80.0)
 _EVENTS = 24
 _EVENT = 0.3
 """Scores from here on are remembered as events of the series."""

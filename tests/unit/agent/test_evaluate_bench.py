@@ -18,7 +18,7 @@ def test_quick_run_gives_every_ratio() -> None:
     told: list[str] = []
     results = Bench(QUICK, on_row=told.append).run()
     assert [result.name for result in results] == told
-    assert len(set(told)) == 8
+    assert len(set(told)) == len(told)
     assert all(result.speed > 0 for result in results)
     assert all(result.against and any(map(str.isdigit, result.given)) for result in results)
 

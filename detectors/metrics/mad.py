@@ -1,0 +1,109 @@
+"""Modified z-scores of thousands of series at once, fitted anew with every value: PyOD's without the loop.
+
+Each row keeps its latest values sorted. The median is then two reads, and the median deviation a search for
+the values nearest to it, which lie side by side. Scores are the same to the last bit as those of a PyOD MAD
+fitted to each row's values (B. Iglewicz and D. Hoaglin, *How to Detect and Handle Outliers*, 1993); a row
+without spread scores 0 at its level and `SENSELESS` elsewhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.metrics.columns import Rows, Values
+
+NORMAL = 0.6745
+"""Makes the median deviation of normal noise 1 / 1.4826 of its standard deviation, as PyOD has it."""
+SENSELESS = float(np.finfo(np.float64).max)
+
+
+class Mads:
+    """The latest `kept` values of each of `rows` series, sorted."""
+
+    def __init__(self, rows: int, kept: int) -> None:
+        self._kept = kept
+        self._ring: Values = np.full((rows, kept), np.inf)
+        self._sorted: Values = np.full((rows, kept), np.inf)
+        self._seen: Rows = np.zeros(rows, dtype=np.intp)
+
+    def fit(self, histories: Values) -> None:
+        """Take a history of the same length (rows, at most `kept`) for every row; replaces all."""
+        length = histories.shape[1]
+        self._ring[:, :length] = histories
+        self._ring[:, length:] = np.inf
+        self._sorted = np.sort(self._ring, axis=1)
+        self._seen[:] = length
+
+    def score(self, values: Values) -> Values:
+        """Return the score of one value a row against the values it keeps; 0 where it keeps none."""
+        centers, deviations = self.measures()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores: Values = np.nan_to_num(NORMAL * np.abs(values - centers) / deviations)
+        return scores
+
+    def measures(self) -> tuple[Values, Values]:
+        """Return the median and the median deviation of every row."""
+        count = np.minimum(self._seen, self._kept)
+        lines = np.arange(len(count))
+        low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, self._kept - 1)
+        centers = _middle(self._sorted[lines, low], self._sorted[lines, high])
+        with np.errstate(invalid="ignore"):
+            return centers, self._deviations(centers, count, lines)
+
+    def _deviations(self, centers: Values, count: Rows, lines: Rows) -> Values:
+        """Return the medians of distances: that of the nearest half, and of the one beyond where even."""
+        near = (count + 1) // 2
+        first, last = np.zeros_like(count), count - near
+        for _ in range(int(self._kept).bit_length()):
+            middle = (first + last) // 2
+            beyond = self._sorted[lines, np.minimum(middle + near, self._kept - 1)] - centers
+            right = (first < last) & (centers - self._sorted[lines, middle] > beyond)
+            first, last = np.where(right, middle + 1, first), np.where(right, last, middle)
+        left_away = centers - self._sorted[lines, first]
+        right_away = self._sorted[lines, np.maximum(first + near - 1, 0)] - centers
+        inside = np.maximum(left_away, right_away)
+        before = np.where(first > 0, centers - self._sorted[lines, np.maximum(first - 1, 0)], np.inf)
+        ends = first + near
+        after = np.where(
+            ends < count, self._sorted[lines, np.minimum(ends, self._kept - 1)] - centers, np.inf
+        )
+        even = (count % 2 == 0) & (count > 0)
+        return np.where(even, _middle(inside, np.minimum(before, after)), inside)
+
+    def learn(self, values: Values) -> None:
+        """Take one finite value a row; the oldest gives way."""
+        lines = np.arange(len(values))
+        place = self._seen % self._kept
+        leaving = self._ring[lines, place]
+        self._ring[lines, place] = values
+        self._seen += 1
+        self._replace(leaving, values)
+
+    def _replace(self, leaving: Values, values: Values) -> None:
+        """Keep the rows sorted while `leaving` goes and `values` come."""
+        self._sorted[np.arange(len(values)), self._places(leaving)] = values
+        # Sorting rows that are all but sorted costs less than moving what lies between.
+        self._sorted.sort(axis=1)
+
+    def _places(self, values: Values) -> Rows:
+        """Return how many of each row's values are less than the one given for it."""
+        lines = np.arange(len(values))
+        first = np.zeros(len(values), dtype=np.intp)
+        last = np.full(len(values), self._kept, dtype=np.intp)
+        for _ in range(int(self._kept).bit_length()):
+            middle = (first + last) // 2
+            less = (self._sorted[lines, np.minimum(middle, self._kept - 1)] < values) & (first < last)
+            first, last = np.where(less, middle + 1, first), np.where(less, last, middle)
+        return first
+
+
+def _middle(low: Values, high: Values) -> Values:
+    middle: Values = (low + high) / 2.0
+    return middle
+
+
+def fitted(histories: Values) -> tuple[Values, Values]:
+    """Return median and median deviation of each row of histories of one length, as PyOD's MAD fits them."""
+    mads = Mads(*histories.shape)
+    mads.fit(histories)
+    return mads.measures()
