@@ -34,9 +34,15 @@ from ingest.events import DecodeError, RejectReason
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
 _OTLP_START = re.compile(rb"\n(?:[\x80-\xff]{0,4}[\x00-\x7f](?:[\n\x12]|\Z)|[\x80-\xff]{1,4}\Z|\Z)")
 """Tag 1, a length, and tag 1 or 2 of what is inside: how every OTLP request begins, whole or cut."""
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_MOSTLY = 0.1
-"""Share of characters that are not UTF-8 up to which bytes still count as text."""
+_CONTROL = bytes({*range(0x20), 0x7F} - {*b"\t\n\v\f\r\x1b"})
+_STRAY, _FIRST = 0.05, 4
+"""Share of control characters up to which bytes still count as text; none may be among the first few."""
+_ZEROS = re.compile(rb"\0{8,}")
+"""How a line begins whose file was truncated while it was written; frames of other formats have fewer."""
+_PACKED = range(0x80, 0xA0)
+"""What a MessagePack map or array begins with, and no text in UTF-8 or Latin-1."""
+_FOREIGN = 0.3
+"""The same share of characters that are not UTF-8: a line in Latin-1 has some, binary data far more."""
 _NAMES, _LONGEST = 64, 2048
 """Field names, and characters of all of them, up to which a form is remembered."""
 _ANOTHER = frozenset({RejectReason.MALFORMED, RejectReason.UNKNOWN_FORMAT})
@@ -193,13 +199,21 @@ def _read_flat(item: Any, batch: Batch, refused: DecodeError) -> None:
 def _read_text(value: bytes, batch: Batch) -> Seen:
     if not value:
         raise DecodeError(RejectReason.MALFORMED, "the record is empty")
-    if _CONTROL.search(value):
+    if _is_binary(value):
         raise DecodeError(RejectReason.UNKNOWN_FORMAT, "neither OTLP, JSON nor text; set the topic's format")
     shown = value.decode("utf-8", "replace")
-    if shown.count("\ufffd") > _MOSTLY * len(shown):
-        raise DecodeError(RejectReason.UNKNOWN_FORMAT, "mostly not UTF-8; set the topic's format")
+    if shown.count("\ufffd") > _FOREIGN * len(shown):
+        raise DecodeError(RejectReason.UNKNOWN_FORMAT, "too much is not UTF-8; set the topic's format")
     why = syslog.decode_if_sure(value, batch)
     if why is not None:
         return Seen("syslog", why)
     text.decode(value, batch)
     return _TEXT
+
+
+def _is_binary(value: bytes) -> bool:
+    zeros = _ZEROS.match(value)
+    inside = value if zeros is None else value[zeros.end() :]
+    strays = len(inside) - len(inside.translate(None, _CONTROL))
+    first = inside[:_FIRST]
+    return strays > _STRAY * len(inside) or any(byte in _CONTROL for byte in first) or value[0] in _PACKED

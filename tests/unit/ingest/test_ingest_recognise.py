@@ -203,3 +203,42 @@ def test_spoiled_records_are_taken_or_refused(
         raw[at % len(raw)] = byte
     for chosen in ("auto", form):
         outcome(Decode({"t": TopicDefaults(format=chosen)}), record(bytes(raw)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"copied 5 %\x08\x08\x086 % of the files to the other disk, then ERROR: it is full", None),
+        (
+            b"\0\0\0\0\0\0\0\0ERROR the log was truncated while it was written",
+            "ERROR the log was truncated while",
+        ),
+        (
+            "Größe überschritten: Fehler für Übertragung".encode("latin-1"),
+            "Gr\ufffd\ufffde \ufffdberschritten",
+        ),
+        (b"tab\tseparated \x1b[31mERROR\x1b[0m red", None),
+    ],
+)
+def test_a_line_with_stray_bytes_is_a_line_still(raw: bytes, body: str | None) -> None:
+    """Progress bars, rotated files and old encodings are no reason to lose what a program says."""
+    (event,) = Decode({}).decode(record(raw), NOW).events
+    assert isinstance(event, LogEvent)
+    assert event.body.startswith(body or raw.decode())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\0\0\0\0\x2a\x0ccart-service\x0epayments-service\x06two",
+        b"\x82\xa7message\xa5hello\xa5level\xa4info",
+        b"\x01plain" + b"a" * 200,
+        b"ab\x07c" + b"a" * 200,
+        b"word \x01\x02\x03\x04\x05 word",
+        bytes(range(32, 256)),
+    ],
+)
+def test_binary_data_is_no_text(raw: bytes) -> None:
+    """Avro, MessagePack and the like are refused rather than read as lines."""
+    with pytest.raises(DecodeError, match="unknown_format"):
+        Decode({}).decode(record(raw), NOW)
