@@ -7,6 +7,7 @@ knows a system's names.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def fillings(series: Sequence[SeriesWindow]) -> Iterator[Filling]:
     for one in series:
         stem, role = _read(one.key.name)
         if role == "limit":
-            limits[(one.key.instance, stem, one.key.labels)] = one.last
+            limits[(one.key.instance, stem, one.key.labels)] = _last(one)
     for one in series:
         stem, role = _read(one.key.name)
         limit = limits.get((one.key.instance, stem, one.key.labels))
@@ -55,7 +56,7 @@ def fillings(series: Sequence[SeriesWindow]) -> Iterator[Filling]:
             limit = limits.get((one.key.instance, stem, ()))
         if role == "free" and not _is_cache(one.key.name):
             yield Filling(window=one, bound=limit or 0.0, falls=True)
-        elif role == "used" and limit is not None and limit > 0 and one.last <= limit * 1.001:
+        elif role == "used" and limit is not None and limit > 0 and _last(one) <= limit * 1.001:
             yield Filling(window=one, bound=limit)
         elif limit is None and _is_share(one):
             yield Filling(window=one, bound=_WHOLE[one.unit])
@@ -71,6 +72,11 @@ def _read(name: str) -> tuple[tuple[str, ...], str]:
     return tuple(plain), ""
 
 
+def _last(window: SeriesWindow) -> float:
+    """Return the latest sample that is a number, NaN where none is."""
+    return next((value for _, value in reversed(window.samples) if math.isfinite(value)), math.nan)
+
+
 def _is_cache(name: str) -> bool:
     """Say whether a name tells of memory that a kernel leaves free: it uses nearly all, and gives it back."""
     words = {word.lower() for word in _WORDS.findall(name)}
@@ -79,5 +85,5 @@ def _is_cache(name: str) -> bool:
 
 def _is_share(window: SeriesWindow) -> bool:
     words = {word.lower() for word in _WORDS.findall(window.key.name)}
-    inside = window.unit in _WHOLE and window.last <= _WHOLE[window.unit]
+    inside = window.unit in _WHOLE and _last(window) <= _WHOLE[window.unit]
     return inside and bool(words & _SHARE) and bool(words & _FILLABLE)

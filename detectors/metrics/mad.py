@@ -44,31 +44,31 @@ class Mads:
     def measures(self) -> tuple[Values, Values]:
         """Return the median and the median deviation of every row."""
         count = np.minimum(self._seen, self._kept)
-        lines = np.arange(len(count))
+        begin = np.arange(len(count)) * self._kept
         low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, self._kept - 1)
-        centers = _middle(self._sorted[lines, low], self._sorted[lines, high])
+        ordered = self._sorted.ravel()
+        centers = _middle(ordered.take(begin + low), ordered.take(begin + high))
         with np.errstate(invalid="ignore"):
-            return centers, self._deviations(centers, count, lines)
+            return centers, self._deviations(ordered, begin, centers, count)
 
-    def _deviations(self, centers: Values, count: Rows, lines: Rows) -> Values:
+    def _deviations(self, ordered: Values, begin: Rows, centers: Values, count: Rows) -> Values:
         """Return the medians of distances: that of the nearest half, and of the one beyond where even."""
         near = (count + 1) // 2
-        first, last = np.zeros_like(count), count - near
+        end = begin + self._kept - 1
+        first, last = begin, begin + count - near
         for _ in range(int(self._kept).bit_length()):
-            middle = (first + last) // 2
-            beyond = self._sorted[lines, np.minimum(middle + near, self._kept - 1)] - centers
-            right = (first < last) & (centers - self._sorted[lines, middle] > beyond)
+            middle = (first + last) >> 1
+            beyond = ordered.take(np.minimum(middle + near, end)) - centers
+            right = (first < last) & (centers - ordered.take(middle) > beyond)
             first, last = np.where(right, middle + 1, first), np.where(right, last, middle)
-        left_away = centers - self._sorted[lines, first]
-        right_away = self._sorted[lines, np.maximum(first + near - 1, 0)] - centers
+        left_away = centers - ordered.take(first)
+        right_away = ordered.take(np.maximum(first + near - 1, begin)) - centers
         inside = np.maximum(left_away, right_away)
-        before = np.where(first > 0, centers - self._sorted[lines, np.maximum(first - 1, 0)], np.inf)
-        ends = first + near
-        after = np.where(
-            ends < count, self._sorted[lines, np.minimum(ends, self._kept - 1)] - centers, np.inf
-        )
+        before = np.where(first > begin, centers - ordered.take(np.maximum(first - 1, begin)), np.inf)
+        after = first + near
+        behind = np.where(after < begin + count, ordered.take(np.minimum(after, end)) - centers, np.inf)
         even = (count % 2 == 0) & (count > 0)
-        return np.where(even, _middle(inside, np.minimum(before, after)), inside)
+        return np.where(even, _middle(inside, np.minimum(before, behind)), inside)
 
     def learn(self, values: Values) -> None:
         """Take one finite value a row; the oldest gives way."""
@@ -87,14 +87,15 @@ class Mads:
 
     def _places(self, values: Values) -> Rows:
         """Return how many of each row's values are less than the one given for it."""
-        lines = np.arange(len(values))
-        first = np.zeros(len(values), dtype=np.intp)
-        last = np.full(len(values), self._kept, dtype=np.intp)
+        ordered = self._sorted.ravel()
+        begin = np.arange(len(values)) * self._kept
+        end = begin + self._kept - 1
+        first, last = begin, end + 1
         for _ in range(int(self._kept).bit_length()):
-            middle = (first + last) // 2
-            less = (self._sorted[lines, np.minimum(middle, self._kept - 1)] < values) & (first < last)
+            middle = (first + last) >> 1
+            less = (ordered.take(np.minimum(middle, end)) < values) & (first < last)
             first, last = np.where(less, middle + 1, first), np.where(less, last, middle)
-        return first
+        return first - begin
 
 
 def _middle(low: Values, high: Values) -> Values:
