@@ -124,7 +124,7 @@ def _many_services(index: int) -> Sequence[WindowSummary]:
     return [logs(index, [template("t_bad", 5, index, severity=17)], service=f"s{number}") for number in names]
 
 
-SCENARIOS = (
+SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="new_template",
         make=NewTemplate,
