@@ -8,9 +8,12 @@ SESSION = ("session.id", "session_id", "sessionId")
 THREAD = ("thread.name", "thread", "thread_name", "threadName", "process.thread.name", "thread.id", "tid")
 _STACKS = (
     "error.stack_trace", "exception.stacktrace", "exception.stack_trace", "stack_trace", "stacktrace",
-    "error.stack", "err.stack", "exc_info",
+    "error.stack", "err.stack", "exc_info", "@x", "exception", "traceback",
 )  # fmt: skip
-_TOLD = frozenset({*_STACKS, "error.message", "exception.type", "exception.message"})
+_ERRORS = ("error.message", "error", "err")
+"""Names of what went wrong in words; the short ones are what loggers for Go write."""
+_NO_WORDS = frozenset({"true", "false", "null", "nil", "none", "<nil>"})
+_TOLD = frozenset({*_STACKS, *_ERRORS, "exception.type", "exception.message"})
 """Attributes of which any has to be there for the body to say more."""
 LONGEST = 256
 """Characters of a key; it only has to be the same for lines that belong together."""
@@ -48,9 +51,14 @@ def with_error(body: str, attributes: dict[str, str]) -> str:
     stack = next((attributes.pop(name) for name in _STACKS if attributes.get(name)), "").strip("\n")
     if stack and stack not in body:
         body = f"{body}\n{stack}".lstrip("\n")
-    told = attributes.get("error.message", "")
+    told = next((attributes[name] for name in _ERRORS if _in_words(attributes.get(name, ""))), "")
     if told and told not in body:
         name = attributes.get("error.type", "")
         told = f"{name}: {told}" if name else told
         body = f"{body}\n{told}".lstrip("\n")
     return with_exception(body, attributes)
+
+
+def _in_words(text: str) -> bool:
+    """Whether it says what went wrong, not only that something did: no flag, number or structure."""
+    return text.lower() not in _NO_WORDS and text[:1] not in {"{", "["} and any(map(str.isalpha, text))

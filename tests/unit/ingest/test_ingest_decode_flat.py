@@ -305,3 +305,21 @@ def test_an_object_that_is_nothing_is_malformed(fields: dict[str, Any]) -> None:
 def test_a_levelled_object_without_a_text_is_its_own_text() -> None:
     """A structured line of an odd logger is still evidence."""
     assert decode_log({"level": "error", "code": 5}).body == '{"level":"error","code":5}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ({"error": "dial tcp: connection refused"}, "failed\ndial tcp: connection refused"),
+        ({"err": "EOF", "stacktrace": "main.x\n\t/a.go:3"}, "failed\nmain.x\n\t/a.go:3\nEOF"),
+        ({"error": "short", "error.message": "in full", "error.type": "E"}, "failed\nE: in full"),
+        ({"@x": "System.Exception: bad\n   at A.B()"}, "failed\nSystem.Exception: bad\n   at A.B()"),
+        ({"error": "true"}, "failed"),
+        ({"error": 17}, "failed"),
+        ({"err": "<nil>"}, "failed"),
+        ({"error": "fail"}, "failed"),
+    ],
+)
+def test_a_line_says_what_went_wrong(fields: dict[str, Any], body: str) -> None:
+    """zap, logrus, zerolog and Serilog keep the error apart from the message."""
+    assert decode_log({"level": "error", "msg": "failed", **fields}).body == body
