@@ -21,6 +21,7 @@ PENALTY = 0.5
 STEP, STEPS = 0.02, 4000
 CONFIRMED_RIGHT = 0.95
 """Share of held-apart cases above the threshold that must have been right to call one confirmed."""
+LEAST_CONFIRMED = 0.8
 FEWEST = 10
 """Cases that a threshold must rest on."""
 
@@ -99,28 +100,29 @@ def held_apart(cases: Sequence[Known]) -> list[Judged]:
 
 
 def with_thresholds(learned: Calibration, judged: Sequence[Judged]) -> Calibration:
-    """Return the parameters with the confidences from which held-apart cases deserved a verdict."""
+    """Return the parameters with the confidences from which held-apart cases deserved a verdict.
+
+    Likely means more likely right than wrong, which a calibrated confidence says by itself.
+    """
     return Calibration(
         version=learned.version,
         intercept=learned.intercept,
         weights=learned.weights,
-        confirmed=_threshold(judged, CONFIRMED_RIGHT, 0.9),
-        likely=_threshold(judged, 0.5, 0.5, slack=0.0),
+        confirmed=_confirmed(judged, learned.confirmed),
+        likely=learned.likely,
         fitted_on=learned.fitted_on,
     )
 
 
-def _threshold(judged: Sequence[Judged], wanted: float, otherwise: float, *, slack: float = 0.02) -> float:
-    """Return the least confidence from which on the share of right cases is at least `wanted`."""
+def _confirmed(judged: Sequence[Judged], otherwise: float) -> float:
+    """Return the least confidence from which on nearly all were right, `otherwise` where none is known."""
     ordered = sorted(judged, key=lambda j: -j.confidence)
     best = None
     for count in range(FEWEST, len(ordered) + 1):
         above = ordered[:count]
-        if sum(j.right for j in above) / count >= wanted:
+        if sum(j.right for j in above) / count >= CONFIRMED_RIGHT:
             best = above[-1].confidence
-    if best is None:
-        return otherwise
-    return round(max(otherwise - 0.15 - slack, min(0.97, best)), 3)
+    return otherwise if best is None else round(max(LEAST_CONFIRMED, best), 3)
 
 
 def write(calibration: Calibration, path: Path) -> None:

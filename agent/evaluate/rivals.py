@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from agent.suspects import Sides
 
 WARN = 13
+BYTES, MEBI = frozenset({"By", "bytes", "B"}), 2.0**20
 RESTART, BACKWARDS, STEPS = 0.15, 0.2, 100
 
 
@@ -107,11 +108,15 @@ def _strongest(sides: Sides, scale: Callable[[Sequence[float]], tuple[float, flo
 def _distances(
     sides: Sides, service: str, scale: Callable[[Sequence[float]], tuple[float, float]]
 ) -> Iterator[float]:
+    """Yield each series' largest distance; no constant ones, and bytes in MiB, as BARO's authors do."""
     before, during = sides.both(service)
     for key, samples in during.series.items():
-        if samples and before.series.get(key):
-            center, width = scale([value for _, value in before.series[key]])
-            yield max(abs(value - center) for _, value in samples) / width
+        was = [value for _, value in before.series.get(key, ())]
+        now = [value for _, value in samples]
+        if was and now and len({*was, *now}) > 1:
+            size = MEBI if before.units.get(key) in BYTES else 1.0
+            center, width = scale([value / size for value in was])
+            yield max(abs(value / size - center) for value in now) / width
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from agent.suspects import latency, logs, order, others, paths, resources
+from agent.suspects import blame, latency, logs, order, others, paths, resources, traffic
 from agent.suspects.finding import Finding
 from agent.suspects.ranking import rank_suspects
 from agent.suspects.sides import Sides
@@ -14,8 +14,10 @@ KINDS = {
     "resources": resources.findings,
     "logs": logs.findings,
     "order": order.findings,
+    "blame": blame.findings,
     "latency": latency.findings,
     "paths": paths.findings,
+    "traffic": traffic.findings,
     "failing": others.failing,
     "silence": others.silent,
     "changes": others.changed,
@@ -23,7 +25,7 @@ KINDS = {
 """Evidence kinds by name; each is a pure function of both sides."""
 
 
-ONSET_WITHIN = frozenset({"logs", "order", "latency", "paths", "failing"})
+ONSET_WITHIN = frozenset({"logs", "order", "blame", "latency", "paths", "failing"})
 """Kinds that count over the whole interval and so are weakened by an onset in its middle."""
 LATER = 0.9
 """What a finding of the later half alone is worth: one of two looks is the better one by chance."""

@@ -18,12 +18,13 @@ import msgspec
 from agent.analysis import Suspect
 
 VERSION = 1
-FEATURES = ("margin", "strength", "kinds")
-LACKING = 0.35
+FEATURES = ("margin", "strength")
+LACKING = 0.2
 """Log odds that each missing kind of telemetry takes away. Not fitted: systems that lack one always would
 teach that lacking it helps."""
 FLOOR, CEILING = 0.02, 0.98
-TELLING_PART = 0.5
+STRONG = 6.0
+"""Score at which strength is about two thirds of the most it can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,9 @@ def features_of(suspects: Sequence[Suspect]) -> dict[str, float]:
         return {}
     first = suspects[0]
     second = suspects[1].score if len(suspects) > 1 else 0.0
-    agreeing = sum(part.value >= TELLING_PART for part in first.parts)
     return {
         "margin": (first.score - second) / max(first.score, 1e-9),
-        "strength": 1 - math.exp(-max(0.0, first.score) / 4),
-        "kinds": min(1.0, (agreeing - 1) / 3) if agreeing else 0.0,
+        "strength": 1 - math.exp(-max(0.0, first.score) / STRONG),
     }
 
 

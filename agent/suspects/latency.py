@@ -8,11 +8,13 @@ Extra time is measured in seconds per call times calls, so that a rare slow call
 from __future__ import annotations
 
 import math
+import re
+import statistics
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.analysis import Mechanism
-from agent.suspects.edge_metrics import metric_edges
+from agent.suspects.edge_metrics import MIN_SAMPLES, SECONDS, metric_edges
 from agent.suspects.finding import Finding
 from agent.suspects.sides import FlowSide, ServiceSide, Sides
 from agent.topology.links import BELIEVED
@@ -22,6 +24,9 @@ from ingest.sketch import Sketch
 MIN_CALLS = 5
 MEASURED_CALLS = 10
 """Calls that a median stands for whose number is not known."""
+OWN_LATENCY = re.compile(r"^(?!.*(client|[._]to[._])).*(latenc|duration|response.?time)", re.IGNORECASE)
+WITHIN = 0.5
+"""Share of the extra time before a service's line from which it is the service's own."""
 FELT = 0.05
 """Share of all time in requests from which extra time counts in full."""
 WHOLE = 0.9
@@ -58,8 +63,16 @@ def findings(sides: Sides) -> Iterator[Finding]:
     yield from _own_time(sides, budget)
     gaps = list(gaps_of(sides))
     gaps.extend(measured_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
-    gaps.extend(logged_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
-    yield from _paths(sides, gaps, budget)
+    logged = list(logged_gaps(sides, {(gap.service, gap.callee) for gap in gaps}))
+    answers = {service: slow for service in sides.services() if (slow := _answers(sides, service))}
+    within = [gap for gap in logged if gap.callee in answers and _within(gap, answers[gap.callee])]
+    yield from _paths(sides, [*gaps, *(gap for gap in logged if gap not in within)], budget)
+    for service in sorted({str(gap.callee) for gap in within}):
+        slow = answers[service]
+        felt = max(_amount(gap.during, gap.before) for gap in within if gap.callee == service)
+        value = min(6.0, felt, _amount(slow.during, slow.before))
+        if value >= 0.5:
+            yield _finding(sides, service, slow, "slow answers", Mechanism.UNKNOWN, value)
 
 
 def request_time(sides: Sides) -> float:
@@ -148,6 +161,30 @@ def logged_gaps(sides: Sides, seen: Container[tuple[str, str | None]]) -> Iterat
                 count=len(during),
                 measured=True,
             )
+
+
+def _answers(sides: Sides, service: str) -> Extra | None:
+    """Return how long a service's answers take by its own metrics, None where they did not become slower."""
+    before, during = sides.both(service)
+    best: Extra | None = None
+    if during.operations:
+        return None  # its spans tell better
+    for key, samples in sorted(during.series.items()):
+        if not OWN_LATENCY.search(key.name) or key not in before.series or len(samples) < MIN_SAMPLES:
+            continue
+        scale = SECONDS.get(before.units.get(key, "s"), 1.0)
+        was = statistics.median(value for _, value in before.series[key]) * scale
+        now = statistics.median(value for _, value in samples) * scale
+        if now > 2 * was and (best is None or now - was > best.per_call):
+            best = Extra(
+                service=service, callee=None, operation=key.name, before=was, during=now, count=len(samples)
+            )
+    return best
+
+
+def _within(gap: Extra, answers: Extra) -> bool:
+    """Say whether the callee itself says that it takes most of the extra time: it writes when it is done."""
+    return gap.per_call > 0 and answers.per_call >= WITHIN * gap.per_call
 
 
 def _hops(side: Mapping[str, ServiceSide], first: str, second: str) -> list[float]:

@@ -8,7 +8,6 @@ ordinary line is a code path no longer taken.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
 from agent.suspects.ratios import entries_of, ratio_deviance, starts_of
 from agent.suspects.sides import ServiceSide, Sides, TemplateSide
+from agent.suspects.wording import THROWN, complains, ran_out, text_of
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
 WARN, ERROR = 13, 17
@@ -23,15 +23,6 @@ WARN, ERROR = 13, 17
 PER_SERVICE = 4
 ELSEWHERE = 0.4
 """What a complaint is worth against its writer when it is about somebody else."""
-PASSED_ON = re.compile(
-    r"\b50[0234]\b.{0,3}(?:Internal|Bad Gateway|Service Unavail|Gateway|Server Error)"
-    r"|connection (?:refused|reset)|upstream (?:connect|request)|no healthy upstream"
-    r"|deadline exceeded|code = Unavailable|(?:connect|read|request) timed? ?out",
-    re.IGNORECASE,
-)
-"""How the failure of a call reads in the caller's log."""
-THROWN = re.compile(r"exception|traceback|panic|\bthrew\b|stack.?trace|segfault|assert", re.IGNORECASE)
-"""How a line reads that tells of code which broke off; other errors are answers that it did not like."""
 BEGINNING = 10
 """Words by which a statement is known again when its parameters split it into several templates."""
 
@@ -57,19 +48,23 @@ def findings(sides: Sides) -> Iterator[Finding]:
         return
     everyone = frozenset(sides.services())
     for service in sides.services():
-        before, during = sides.both(service)
-        if not before.templates:
-            turns = []
-        else:
-            length = sides.incident_log_windows / sides.baseline_log_windows
-            spans = sides.incident_span_windows / max(1, sides.baseline_span_windows)
-            turns = turns_of(before, during, length, length / spans if spans else 1.0)
-        scored = sorted(((weight(turn), turn) for turn in turns), key=lambda p: (-p[0], p[1].template_id))
-        for place, (value, turn) in enumerate(scored[:PER_SERVICE]):
+        for place, (value, turn) in enumerate(scored_turns(sides, service)[:PER_SERVICE]):
             if value >= 1.0:
-                if turn.side.severity_number >= WARN and complains(turn.side, everyone - {service}):
+                noted = turn.side.severity_number >= WARN
+                if noted and complains(turn.side, everyone - {service}):
                     value *= ELSEWHERE
-                yield _finding(sides, service, turn, value if place == 0 else value / 4)
+                yield finding_of(sides, service, turn, value if place == 0 else value / 4)
+
+
+def scored_turns(sides: Sides, service: str) -> list[tuple[float, Turn]]:
+    """Return a service's turns with how telling each is, most telling first."""
+    before, during = sides.both(service)
+    if not before.templates or not sides.incident_log_windows:
+        return []
+    length = sides.incident_log_windows / sides.baseline_log_windows
+    spans = sides.incident_span_windows / max(1, sides.baseline_span_windows)
+    turns = turns_of(before, during, length, length / spans if spans else 1.0)
+    return sorted(((weight(turn), turn) for turn in turns), key=lambda p: (-p[0], p[1].template_id))
 
 
 def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: float = 1.0) -> list[Turn]:
@@ -119,20 +114,15 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
     return turns
 
 
-def complains(side: TemplateSide, services: frozenset[str]) -> bool:
-    """Return whether the lines name another service or tell of a failed call: the trouble came from there."""
-    text = " ".join(line.text for line in side.lines)
-    if PASSED_ON.search(text):
-        return True
-    return any(
-        re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in services if len(name) > 3
-    )
-
-
 def beginnings(*sides: ServiceSide) -> dict[str, str]:
     """Return each template's first words, as its latest form has them: templates become more general."""
     latest = {identity: seen.template for side in sides for identity, seen in side.templates.items()}
-    return {identity: " ".join(text.split()[:BEGINNING]) for identity, text in latest.items()}
+    return {identity: beginning(text) for identity, text in latest.items()}
+
+
+def beginning(template: str) -> str:
+    """Return a template's first words."""
+    return " ".join(template.split()[:BEGINNING])
 
 
 def statements(side: ServiceSide, names: dict[str, str]) -> dict[str, TemplateSide]:
@@ -176,15 +166,18 @@ def weight(turn: Turn) -> float:
     return value if turn.known else value / (1 + turn.expected_new)
 
 
-def _finding(sides: Sides, service: str, turn: Turn, value: float) -> Finding:
+def finding_of(sides: Sides, service: str, turn: Turn, value: float) -> Finding:
+    """Return what a turn says about its service."""
     severity = turn.side.severity_number
     if turn.observed < turn.expected:
         part, mechanism = "log vanished", Mechanism.EXCEPTION
     elif severity >= WARN:
-        thrown = any(THROWN.search(line.text) for line in turn.side.lines)
+        thrown = THROWN.search(text_of(turn.side)) is not None
         part, mechanism = "log errors", Mechanism.EXCEPTION if thrown else Mechanism.BAD_RETURN
     else:
         part, mechanism = "log surge" if turn.known else "log new", Mechanism.EXCEPTION
+    if turn.observed > turn.expected:
+        mechanism = ran_out(turn.side) or mechanism
     subject = turn.template_id
     line = "error line" if severity >= ERROR else "warning line" if severity >= WARN else "line"
     if turn.known:

@@ -26,6 +26,7 @@ SYMPTOMS = frozenset(
         "errors",
         "traffic",
         "path delay",
+        "slow answers",
         "work missing",
     }
 )
@@ -127,7 +128,7 @@ def mechanism_of(found: Sequence[Finding], parts: dict[str, ScorePart]) -> Mecha
         totals[finding.mechanism] = totals.get(finding.mechanism, 0.0) + share
     # Time a service spends itself is work where its CPU says so, else waiting for what nobody observes.
     slow = totals.pop(Mechanism.UNKNOWN, 0.0)
-    if "own time" in parts:
+    if "own time" in parts or "slow answers" in parts:
         code = max(CODE, key=lambda m: (totals.get(m, 0.0), m.value))
         working = Mechanism.CPU if totals.get(Mechanism.CPU, 0.0) >= WORKING else Mechanism.DEPENDENCY
         working = code if totals.get(code, 0.0) >= SATURATED else working
