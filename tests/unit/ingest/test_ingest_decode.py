@@ -6,6 +6,7 @@ import pytest
 
 from ingest.decode import Decode
 from ingest.decoders.batch import MAX_LABELS, MAX_RECORD
+from ingest.decoders.text import local_clock
 from ingest.events import Decoded, DecodeError, LogEvent, MetricPoint, RejectReason, Resource, TopicDefaults
 from ingest.otlp_encode import encode_logs, encode_metrics
 from ingest.record import SECOND, Nanos, Origin, Record
@@ -291,3 +292,12 @@ def test_docker_wraps_text_or_json() -> None:
     assert plain.body == "{} odd"
     assert refused(b'{"stream":"stdout"}', "docker") is RejectReason.MALFORMED
     assert refused(inner % b"1970-01-01T00:00:00Z", "docker") is RejectReason.TIME_INVALID
+
+
+@pytest.mark.parametrize(
+    ("local", "minutes"),
+    [(True, (60, 330, 345, 840, -60, -570, -300.9)), (False, (15, -15, -30, -45, -345, -735, -58.9))],
+)
+def test_a_local_clock_is_told_by_offsets_that_clocks_have(local: bool, minutes: tuple[float, ...]) -> None:
+    """A line that a queue held back for half an hour keeps its time: no clock stands so."""
+    assert {local_clock(NOW + int(one * 60) * SECOND, NOW) for one in minutes} == {local}
