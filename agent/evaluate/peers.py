@@ -1,17 +1,21 @@
 """The raw components that `faultline bench` measures against, used the plain way their own guides show.
 
-The only place outside the rooms that own them where PyOD and Drain3 are imported: as opponents.
+The only place outside the rooms that own them where PyOD, Drain3 and kafka-python are imported: as opponents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from drain3.drain import Drain
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from ingest.masking import mask, subject
+
+_PATIENCE = 30
+"""Seconds without a record after which a topic counts as lost."""
 
 
 class PlainDrain:
@@ -55,3 +59,42 @@ class MadLoop:
             float(detector.decision_function(np.array([[value]]))[0])
             for detector, value in zip(self._fitted, values, strict=True)
         ]
+
+
+class PollLoop:
+    """A consumer of one partition, and the records that it polls from the beginning."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap = bootstrap
+        self._partition = TopicPartition(topic, 0)
+        self._count = 0
+        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
+
+    def fill(self, values: Sequence[bytes]) -> None:
+        """Write records; the topic is made by the first."""
+        producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=20)
+        try:
+            for value in values:
+                producer.send(self._partition.topic, value=value, partition=0)
+            producer.flush()
+        finally:
+            producer.close()
+        self._count = len(values)
+        self._consumer.assign([self._partition])
+
+    def polls(self) -> Iterator[Sequence[Any]]:
+        """Yield what each poll brings until all records have come."""
+        self._consumer.seek_to_beginning(self._partition)
+        left, waited = self._count, 0
+        while left > 0:
+            polled = self._consumer.poll(timeout_ms=1_000)
+            waited = 0 if polled else waited + 1
+            if waited > _PATIENCE:
+                raise RuntimeError(f"{left} records of topic {self._partition.topic} did not come back")
+            for messages in polled.values():
+                left -= len(messages)
+                yield messages
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
