@@ -14,6 +14,7 @@ COMMANDS = {
     "replay": "Play a recording through the embedded service, or into Kafka as raw OTLP.",
     "record": "Write what passes on Kafka topics into a recording.",
     "inspect": "Plot what happened in a recording, as one HTML file.",
+    "investigate": "Rank the suspects of any interval, of a recording or of the service's memory.",
     "decode": "Show how records of a file or a topic would be read, and why.",
     "eval": "Measure accuracy on labelled data.",
     "bench": "Measure speed as ratios to raw components.",

@@ -23,6 +23,7 @@ from ingest.templates import Templates
 from ingest.windows import Windows
 
 ENVIRONMENT = "default"
+FOREVER: Nanos = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,11 @@ class Case:
         del environment, end, services
         return self.during if start >= self.start else self.before
 
+    @property
+    def environment(self) -> str:
+        """Return the environment that the telemetry is of."""
+        return self.during[0].environment if self.during else ENVIRONMENT
+
     def sides(self) -> Sides:
         """Return the comparison that the investigation makes."""
         return Sides.of(baseline=self.before, incident=self.during, given=self.edges)
@@ -50,10 +56,9 @@ class Case:
     def request(self) -> Request:
         """Return the request that asks about the incident, given both intervals."""
         services = tuple(sorted({window.service for window in self.during}))
-        environment = self.during[0].environment if self.during else ENVIRONMENT
         incident = Incident(
             id=f"inc_{self.truth.id}",
-            environment=environment,
+            environment=self.environment,
             state=IncidentState.OPEN,
             severity=Severity.ERROR,
             services=services,
@@ -78,16 +83,43 @@ def load(system: Path, truth: Truth, without: frozenset[str] = frozenset()) -> C
     incident = recording.intervals().incident
     if incident is None:
         raise DataError(f"{recording.path}: has a root cause but no incident interval")
-    before, during = _split(recording, incident.start, incident.end, without)
+    return _case(recording, truth, incident.start, incident.end, without)
+
+
+def read_case(folder: Path, start: Nanos | None = None, end: Nanos | None = None) -> Case:
+    """Return a recording as a case without a label: the given interval, by default its incident's.
+
+    Raises `DataError` where neither is known.
+    """
+    recording = Recording(folder)
+    incident = recording.intervals().incident
+    if incident is not None:
+        start = incident.start if start is None else start
+        end = incident.end if end is None else end
+    if start is None:
+        raise DataError(f"{folder}: has no incident interval; give --since")
+    nobody = Truth(id=recording.id, service="", fault="")
+    return _case(recording, nobody, start, FOREVER if end is None else end)
+
+
+def _case(
+    recording: Recording, truth: Truth, start: Nanos, end: Nanos, without: frozenset[str] = frozenset()
+) -> Case:
+    before, during = _split(recording, start, end, without)
     templates = Templates()
     return Case(
         truth=truth,
-        start=incident.start,
-        end=incident.end,
+        start=start,
+        end=max((event_time(event) for event in during), default=start) + 1 if end == FOREVER else end,
         before=_summarised(before, templates),
         during=_summarised(during, templates),
         edges=() if "spans" in without else edges_of(recording),
     )
+
+
+def event_time(event: Event) -> Nanos:
+    """Return when an event happened; a span, when it began."""
+    return event.start if isinstance(event, SpanEvent) else event.time
 
 
 def edges_of(recording: Recording) -> tuple[tuple[str, str], ...]:
@@ -106,7 +138,7 @@ def _split(
         if record.origin.topic.rpartition(".")[2] in without:
             continue
         for event in decode.decode(record, time).events:
-            began = event.start if isinstance(event, SpanEvent) else event.time
+            began = event_time(event)
             if began < end:
                 (during if began >= start else before).append(redactor.redact(event))
     return before, during
