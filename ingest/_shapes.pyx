@@ -1,11 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The compiled way to a line's shape; `ingest.shapes` holds the reference that says what it must give."""
 
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeASCII
 
+from ingest.masking import subject
 from ingest.shapes import ID_SWITCHES, LONG_HEX, LONG_LINE, LONG_NAME, LONG_NUMBER, SOURCES, reference_shape
 
 cdef extern from "Python.h":
@@ -37,6 +38,30 @@ cdef Py_ssize_t _LONG_NUMBER = LONG_NUMBER, _LONG_HEX = LONG_HEX, _LONG_LINE = L
 cdef int _ID_SWITCHES = ID_SWITCHES
 cdef frozenset _SOURCES = frozenset(name.encode() for name in SOURCES)
 cdef Py_ssize_t _LONG_SOURCE = max(len(name) for name in SOURCES)
+
+
+def body_shape(str body not None):
+    """Return the shape of a body's subject; one of several lines, or not ASCII, goes to the reference."""
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(body), start = 0, written
+    cdef const unsigned char *text
+    cdef unsigned char out[STACK * 2]
+    if length > STACK or not PyUnicode_IS_ASCII(body):
+        return shape(subject(body))
+    text = PyUnicode_1BYTE_DATA(body)
+    while start < length and _is_blank(text[start]):
+        start += 1
+    while length > start and _is_blank(text[length - 1]):
+        length -= 1
+    if memchr(text + start, 10, length - start) != NULL:
+        return shape(subject(body))
+    written = _fold(text + start, length - start, out)
+    if written < 0:
+        return body if length - start == PyUnicode_GET_LENGTH(body) else body[start:length]
+    return PyUnicode_DecodeASCII(<char *>out, written, NULL)
+
+
+cdef inline bint _is_blank(unsigned char sign):
+    return sign == 32 or 9 <= sign <= 13 or 28 <= sign <= 31
 
 
 def shape(str text not None):

@@ -37,7 +37,7 @@ class LogTally:
     templates: dict[str, _Template] = field(default_factory=dict)
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
     severities: dict[int, int] = field(default_factory=dict)
-    _previous: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    _previous: dict[str | None, dict[str, str]] = field(default_factory=dict)
     """Last template by instance and sequence key."""
 
     def count(self, event: LogEvent, template_id: str) -> None:
@@ -55,11 +55,13 @@ class LogTally:
         if len(template.lines) < MAX_LINES:
             template.lines.append(_line(event))
         if event.sequence_key is not None:
-            sequence = (event.resource.instance, event.sequence_key)
-            before = self._previous.get(sequence)
+            previous = self._previous.get(event.resource.instance)
+            if previous is None:
+                previous = self._previous[event.resource.instance] = {}
+            before = previous.get(event.sequence_key)
             if before is not None:
                 self.pairs[before, template_id] = self.pairs.get((before, template_id), 0) + 1
-            self._previous[sequence] = template_id
+            previous[event.sequence_key] = template_id
 
     def unite(self, canonical: Callable[[str], str]) -> None:
         """Count what became an alias while the window was read with what it is an alias of."""

@@ -76,3 +76,12 @@ def compiled_shape() -> Shape | None:
     except ImportError:
         return None
     return shape
+
+
+def compiled_body_shape() -> Shape | None:
+    """Return the compiled way from a body to the shape of its subject, None where it was not built."""
+    try:
+        from ingest._shapes import body_shape
+    except ImportError:
+        return None
+    return body_shape

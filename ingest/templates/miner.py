@@ -11,7 +11,7 @@ from typing import Any
 
 from drain3.drain import Drain, LogCluster
 
-from ingest.masking import mask_shape, subject
+from ingest.masking import mask_shape
 from ingest.shapes import Shape
 from ingest.templates.variants import Assigned, Template, Variants, Words
 
@@ -53,7 +53,7 @@ class Miner:
 
     def assign(self, body: str) -> Assigned:
         """Return the template of `body`, learning from it; the body itself is not kept."""
-        known = self._shapes.get(shape := self._shape(subject(body)))
+        known = self._shapes.get(shape := self._shape(body))
         if known is None or not self._remember:
             known = self._meet(shape)
         template = known.template
@@ -65,7 +65,7 @@ class Miner:
 
     def group(self, body: str) -> int | None:
         """Return the number of Drain3's cluster of a body, which `assign` has just been given."""
-        known = self._shapes.get(self._shape(subject(body)))
+        known = self._shapes.get(self._shape(body))
         return None if known is None else known.group
 
     def plant(self, birth: Words, now: Words) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ingest.masking import MASKING_VERSION
-from ingest.shapes import Shape, compiled_shape, reference_shape
+from ingest.masking import MASKING_VERSION, subject
+from ingest.shapes import Shape, compiled_body_shape, reference_shape
 from ingest.templates.miner import Miner
 from ingest.templates.variants import Assigned, Forms, Words
 
@@ -53,8 +53,8 @@ class Templates:
         """Make an empty one. `compiled=False` and `remember=False` are slower ways to the same."""
         self._limit = limit
         self._remember = remember
-        fast: Shape | None = compiled_shape() if compiled else None
-        self._shape = fast or reference_shape
+        fast = compiled_body_shape() if compiled else None
+        self._shape: Shape = fast or _body_shape
         self._services: dict[tuple[str, str], Miner] = {}
 
     @property
@@ -116,6 +116,10 @@ class Templates:
         if template_id == variants.overflow.template_id:
             return variants.overflow.assigned
         return variants.templates[variants.numbers[template_id]].assigned
+
+
+def _body_shape(body: str) -> str:
+    return reference_shape(subject(body))
 
 
 def _dump(environment: str, miner: Miner) -> _ServiceState:

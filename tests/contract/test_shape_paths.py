@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.shapes import Shape, compiled_shape, reference_shape
+from ingest.masking import subject
+from ingest.shapes import Shape, compiled_body_shape, compiled_shape, reference_shape
 from tests.unit.ingest.test_ingest_masking import BODIES
 
 _SIGNS = st.text(alphabet="abxfgzAXZ0129-:.#_$< \u00e9", max_size=60)
@@ -50,6 +51,15 @@ def test_both_ways_give_one_shape(text: str) -> None:
     fast = compiled_shape()
     assert fast is not None
     assert fast(text) == reference_shape(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.one_of(BODIES, _SIGNS, st.text(alphabet=" \t\n\x1c\x1f\x85a1:", max_size=12)))
+def test_a_body_has_the_shape_of_its_subject(text: str) -> None:
+    """The short way from a body is the one over its subject."""
+    fast = compiled_body_shape()
+    assert fast is not None
+    assert fast(text) == reference_shape(subject(text))
 
 
 @pytest.mark.parametrize("part", ["0x1 ", "a", "1", "a1b2 ", "<", "B.py:1 "])
