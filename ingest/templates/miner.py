@@ -13,7 +13,7 @@ from drain3.drain import Drain, LogCluster
 
 from ingest.masking import mask_shape
 from ingest.shapes import Shape
-from ingest.templates.variants import Assigned, Template, Variants, Words
+from ingest.templates.variants import ANY, Assigned, Template, Variants, Words
 
 SIMILARITY = 0.7
 """High, because masks of the same kind count as equal tokens."""
@@ -47,7 +47,8 @@ class Miner:
         self._remember = remember
         self._shapes: dict[str, _Text] = {}
         self._texts: dict[str, _Text] = {}
-        self._by_length: dict[int, list[_Text]] = {}
+        self._by_path: dict[int, dict[Words, list[_Text]]] = {}
+        """By number of words, and by the words that the tree goes by."""
         self._unsure: list[_Text] = []
         self._characters = 0
 
@@ -85,14 +86,15 @@ class Miner:
         known = self._texts.get(text)
         if known is None:
             known = self._texts[text] = _Text(tuple(text.split()), text)
-            self._by_length.setdefault(len(known.words), []).append(known)
+            paths = self._by_path.setdefault(len(known.words), {})
+            paths.setdefault(_path(known.words), []).append(known)
             self._characters += len(text)
         self._shapes[shape] = known
         self._characters += len(shape)
         return known
 
     def _forget(self) -> None:
-        for held in (self._shapes, self._texts, self._by_length, self._unsure):
+        for held in (self._shapes, self._texts, self._by_path, self._unsure):
             held.clear()
         self._characters = 0
 
@@ -116,23 +118,42 @@ class Miner:
             return self.variants.find(line.words), False
         cluster, change = self.drain.add_log_message(line.text)
         if change != "none":
-            self._changed(change, cluster, len(line.words))
+            self._changed(change, cluster, line.words)
         line.group = cluster.cluster_id
         return self.variants.place(line.words, cluster.cluster_id, cluster.log_template_tokens)
 
-    def _changed(self, change: str, cluster: Any, length: int) -> None:
+    def _changed(self, change: str, cluster: Any, words: Words) -> None:
         if change == "cluster_created":
             self.births.append(tuple(cluster.log_template_tokens))
             if 0 <= len(self.births) * 2 - self._limit <= 1:
-                for lines in self._by_length.values():
-                    self._reconsider(lines)
-        self._reconsider(self._by_length.get(length, []))
+                for length in self._by_path:
+                    self._reconsider(length)
+        path = _path(words)
+        self._reconsider(len(words), None if self._crowded(path, len(words)) else path)
 
-    @staticmethod
-    def _reconsider(lines: list[_Text]) -> None:
-        for line in lines:
-            line.template = None
+    def _reconsider(self, length: int, path: Words | None = None) -> None:
+        """Forget what lines of as many words came to, or those of one path of the tree."""
+        paths = self._by_path.get(length, {})
+        for lines in paths.values() if path is None else [paths.get(path, [])]:
+            for line in lines:
+                line.template = None
+
+    def _crowded(self, path: Words, length: int) -> bool:
+        """Say whether a node on the path has had too many words, so that several share a branch."""
+        node = self.drain.root_node.key_to_child_node[str(length)]
+        for word in path:
+            if ANY in node.key_to_child_node:
+                return True
+            node = node.key_to_child_node.get(word)
+            if node is None:
+                return True
+        return False
 
     def _fits(self, text: str) -> bool:
         tokens = self.drain.get_content_as_tokens(text)
         return self.drain.tree_search(self.drain.root_node, tokens, self.drain.sim_th, False) is not None
+
+
+def _path(words: Words) -> Words:
+    """Return the words by which Drain3's tree finds a line's clusters, after their number."""
+    return words[: min(DEPTH - 3, max(len(words) - 1, 0))]

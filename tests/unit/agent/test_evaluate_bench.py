@@ -75,3 +75,11 @@ def test_the_loop_scores_as_pyod_does() -> None:
     near, far = loop.score([3.0, 90.0])
     assert near == 0.0
     assert far == pytest.approx(0.6745 * 60 / 10, rel=1e-3)
+
+
+def test_our_clusters_are_those_of_drain3() -> None:
+    """What the template row compares does the same: line for line our cluster is plain Drain3's."""
+    plain, templates = PlainDrain(depth=DEPTH, similarity=SIMILARITY), Templates()
+    for service, body in generated.bodies(3_000):
+        templates.assign("default", service, body)
+        assert templates.of("default", service).group(body) == plain.assign(service, body)

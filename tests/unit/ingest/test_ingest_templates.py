@@ -144,6 +144,15 @@ def test_a_known_shape_gets_what_the_whole_way_gives(bodies: list[str], limit: i
     assert fast.dump() == slow.dump()
 
 
+def test_a_crowded_tree_is_remembered_right() -> None:
+    """Past a hundred first words Drain3 lets them share a branch; what is remembered follows it."""
+    names = [a + b for a in "abcdefghij" for b in "klmnopqrstuv"]
+    bodies = [f"{name} said {word} to all of them again" for word in ("yes", "no", "so") for name in names]
+    fast, slow = Templates(), Templates(remember=False)
+    for body in [*bodies, *bodies[::-1]]:
+        assert fast.assign("e", "s", body) == slow.assign("e", "s", body)
+
+
 @settings(max_examples=60, deadline=None)
 @given(before=_BODIES, after=_BODIES, limit=st.integers(1, 12))
 def test_a_loaded_tree_goes_on_as_if_never_stopped(before: list[str], after: list[str], limit: int) -> None:
