@@ -120,6 +120,8 @@ def _confirmed(judged: Sequence[Judged], otherwise: float) -> float:
     best = None
     for count in range(FEWEST, len(ordered) + 1):
         above = ordered[:count]
+        if count < len(ordered) and ordered[count].confidence == above[-1].confidence:
+            continue  # cases of one confidence stand or fall together
         if sum(j.right for j in above) / count >= CONFIRMED_RIGHT:
             best = above[-1].confidence
     return otherwise if best is None else round(max(LEAST_CONFIRMED, best), 3)

@@ -22,7 +22,9 @@ FEATURES = ("margin", "strength")
 LACKING = 0.2
 """Log odds that each missing kind of telemetry takes away. Not fitted: systems that lack one always would
 teach that lacking it helps."""
-FLOOR, CEILING = 0.02, 0.98
+FLOOR = 0.02
+MOST = math.log(0.98 / 0.02)
+"""Log odds beyond which no ranking is surer: labelled cases are too few to tell."""
 STRONG = 6.0
 """Score at which strength is about two thirds of the most it can be."""
 
@@ -48,9 +50,11 @@ class Calibration:
         """Return the chance that the first suspect is right; 0 where there is none."""
         if not features:
             return 0.0
-        odds = self.intercept - LACKING * missing
+        odds = self.intercept
         odds += sum(self.weights.get(name, 0.0) * value for name, value in features.items())
-        return round(min(CEILING, max(FLOOR, 1 / (1 + math.exp(-max(-30.0, min(30.0, odds)))))), 4)
+        # Bounded before what is missing is taken off: a strong case must not hide it.
+        odds = min(MOST, max(-MOST, odds)) - LACKING * missing
+        return round(max(FLOOR, 1 / (1 + math.exp(-odds))), 4)
 
 
 def features_of(suspects: Sequence[Suspect]) -> dict[str, float]:

@@ -11,6 +11,9 @@ from agent.analysis import Mechanism
 from agent.evaluate import rca
 from agent.evaluate.cases import load
 from agent.evaluate.data import DataError, Truth, labels
+from agent.evaluate.mechanisms import right_mechanism
+from agent.evaluate.rca_report import CasePages
+from agent.evaluate.rivals import RIVALS
 from ingest.recordings import RecordingError
 from tests.support.labelled import BASELINE, FAULT, row, write_recording, write_truth
 from tests.support.telemetry import at
@@ -51,7 +54,9 @@ def test_the_planted_service_is_found_and_folded(data: Path, tmp_path: Path) -> 
     told: list[str] = []
     written = tmp_path / "predictions.jsonl"
     figures = rca.evaluate(data, predictions=written, on_case=told.append)
-    assert set(figures) == {"okapi", "all"}
+    assert {group for group in figures if "/" not in group} == {"okapi", "all"}
+    assert figures["okapi/fault/cpu"]["ac1"] == 1.0
+    assert {group for group in figures if "/rival/" in group} == {f"okapi/rival/{name}" for name in RIVALS}
     okapi = figures["okapi"]
     assert (okapi["ac1"], okapi["avg5"], okapi["cases"], okapi["mechanism"]) == (1.0, 1.0, 2, 1.0)
     assert okapi["seconds_median"] > 0
@@ -65,13 +70,17 @@ def test_the_planted_service_is_found_and_folded(data: Path, tmp_path: Path) -> 
         assert len(one["ranking"]) == len(set(one["ranking"]))
 
 
+def parts_of(group: str) -> bool:
+    return group == "okapi" or group.endswith(("looked_at", "held_out"))
+
+
 def test_held_out_cases_are_also_counted_apart(data: Path, tmp_path: Path) -> None:
     """The figures over all cases stay; beside them stand the looked-at and the held-out ones."""
     write_truth(tmp_path / "okapi", [row("first", "birch"), row("second", "nobody", held_out=True)])
     for name in ("first", "second"):
         (tmp_path / "okapi" / name).symlink_to(data / "okapi" / name, target_is_directory=True)
     figures = rca.evaluate(tmp_path)
-    assert {group: (one["ac1"], one["cases"]) for group, one in figures.items() if group != "all"} == {
+    assert {group: (one["ac1"], one["cases"]) for group, one in figures.items() if parts_of(group)} == {
         "okapi": (0.5, 2),
         "okapi/looked_at": (1.0, 1),
         "okapi/held_out": (0.0, 1),
@@ -115,4 +124,32 @@ def test_a_mechanism_is_right_by_its_name_or_by_what_public_data_call_it(
 ) -> None:
     """Our own names stand for themselves, whether in `fault` or in `mechanism`."""
     truth = Truth(id="x", service="birch", fault=fault, mechanism=mechanism)
-    assert rca.right_mechanism(named, truth) is right
+    assert right_mechanism(named, truth) is right
+
+
+def test_options_hide_signals_leave_out_kinds_and_held_out_cases(data: Path, tmp_path: Path) -> None:
+    """Without metrics the logs find it; each kind left out has its group; held-out cases are left alone."""
+    write_truth(tmp_path / "okapi", [row("first", "birch"), row("second", "cedar", held_out=True)])
+    (tmp_path / "okapi" / "first").symlink_to(data / "okapi" / "first", target_is_directory=True)
+    options = rca.Options(ablate=True, without=frozenset({"metrics"}), looked_at=True)
+    figures = rca.evaluate(tmp_path, options=options)
+    assert (figures["okapi"]["ac1"], figures["okapi"]["cases"]) == (1.0, 1)
+    assert figures["okapi/without/logs"]["ac1"] == 0.0
+    assert figures["okapi/without/latency"]["ac1"] == 1.0
+    assert figures["okapi/rival/n_sigma"]["ac5"] == 0.0
+
+
+def test_the_report_has_a_page_for_every_case_and_an_index(data: Path, tmp_path: Path) -> None:
+    """Each page says the truth and shows the ranking with its parts; the index links them all; no script."""
+    report = CasePages(tmp_path / "out")
+    figures = rca.evaluate(data, on_analysis=report.add)
+    index = report.finish(figures).read_text()
+    for name in ("first", "second"):
+        page = (tmp_path / "out" / f"okapi-{name}.html").read_text()
+        assert f'href="okapi-{name}.html"' in index
+        assert "The truth is" in page
+        assert "parts of its score" in page or "part of its score" in page
+        assert "<script" not in page
+    assert "2 of 2 cases right first" in index
+    assert "<circle" in index
+    assert "<script" not in index

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from agent.analysis import Mechanism, Ranking
 from agent.suspects import KINDS, Finding, Sides, gather_findings, rank_suspects
-from agent.suspects.ranking import confidence_of
 from agent.suspects.resources import family_of, shifted, suspicion
 from detectors.anomaly import Evidence, EvidenceKind
+from ingest.record import SECOND, Nanos
 from ingest.summary import WindowSummary
 from tests.support.shop import ONSET, windows
 
@@ -78,6 +78,28 @@ def test_missing_telemetry_is_said_and_lowers_confidence() -> None:
     assert ranking(()).suspects == ()
 
 
+def shifted_by(window: WindowSummary, by: Nanos) -> WindowSummary:
+    """Return the window with every time in it moved."""
+    return dataclasses.replace(
+        window,
+        start=window.start + by,
+        end=window.end + by,
+        templates=tuple(
+            dataclasses.replace(
+                t,
+                first=t.first + by,
+                last=t.last + by,
+                lines=tuple(dataclasses.replace(line, time=line.time + by) for line in t.lines),
+            )
+            for t in window.templates
+        ),
+        series=tuple(
+            dataclasses.replace(s, samples=tuple((time + by, value) for time, value in s.samples))
+            for s in window.series
+        ),
+    )
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(-10_000, 10_000))
 def test_order_time_and_names_do_not_matter(random: object, shift: int) -> None:
@@ -85,6 +107,13 @@ def test_order_time_and_names_do_not_matter(random: object, shift: int) -> None:
     reference = [(s.service, s.score) for s in ranking(windows()).suspects]
     held = list(windows())
     random.shuffle(held)  # type: ignore[attr-defined]
+    later = tuple(shifted_by(w, shift * 10 * SECOND) for w in held)
+    moved = Sides.of(
+        baseline=tuple(w for w in later if w.start < ONSET + shift * 10 * SECOND),
+        incident=tuple(w for w in later if w.start >= ONSET + shift * 10 * SECOND),
+    )
+    again = rank_suspects(gather_findings(moved), edges=moved.edges())
+    assert [(s.service, s.score) for s in again.suspects] == reference
     assert [(s.service, s.score) for s in ranking(tuple(held)).suspects] == reference
     renamed = tuple(
         dataclasses.replace(
@@ -177,11 +206,3 @@ def test_suspicion_stays_on_its_scale(before: list[float], during: list[float]) 
     shift = shifted(before, during, "%")
     assert shift is not None
     assert 0.0 <= suspicion(shift, falls=False) <= 10.0
-
-
-@given(st.lists(st.floats(0.5, 40), max_size=6))
-def test_confidence_is_a_probability(scores: list[float]) -> None:
-    """Confidence is 0..1, and 0 without a suspect."""
-    value = confidence_of(sorted(scores, reverse=True), ())
-    assert 0.0 <= value <= 1.0
-    assert (value == 0.0) == (not scores)
