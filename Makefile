@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/build_decoder.py $(wildcard inges
 
 demo: $(STAMP) ## Replay a recorded incident and read its analysis
 	@$(BIN)/faultline models pull --for demo
-	@$(BIN)/faultline replay tests/recordings/shop/slow-dependency --serve-if-terminal
+	@$(BIN)/faultline replay tests/recordings/demo/slow-dependency --serve-if-terminal
 
 test: $(STAMP) system ## Run every test: real Kafka, PostgreSQL, GGUF, browser
 	@$(BIN)/faultline models pull --for test

@@ -28,7 +28,7 @@ def command(recording: Path, out: Path | None, json_path: str | None) -> None:
 
     \b
     Examples:
-      faultline inspect tests/recordings/shop/slow-dependency
+      faultline inspect tests/recordings/demo/slow-dependency
       faultline inspect recordings/today --out today.html --json -
     """
     from agent.evaluate.inspection import inspect_recording, render, summary, summary_lines

@@ -41,7 +41,7 @@ def command(
 
     \b
     Examples:
-      faultline investigate tests/recordings/shop/slow-dependency
+      faultline investigate tests/recordings/demo/slow-dependency
       faultline investigate --since 2025-03-01T09:30:00Z --until 2025-03-01T09:45:00Z
     """
     begin, end = _time("--since", since), _time("--until", until)

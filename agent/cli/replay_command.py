@@ -53,7 +53,7 @@ def command(
 
     \b
     Examples:
-      faultline replay tests/recordings/shop/slow-dependency
+      faultline replay tests/recordings/demo/slow-dependency
       faultline replay DIR --speed 10 --no-model
       faultline replay DIR --to kafka --bootstrap localhost:9092
     """

@@ -12,7 +12,7 @@ from models.registry import DEFAULT_CHAT_MODEL, EMBEDDING_MODEL
 from tests.support.broker import Broker, ExistingBroker
 from tests.support.weights import weights_home
 
-RECORDINGS = Path(__file__).resolve().parents[1] / "recordings" / "shop"
+RECORDINGS = Path(__file__).resolve().parents[1] / "recordings" / "demo"
 SIGNALS = ("logs", "metrics", "traces", "changes")
 
 

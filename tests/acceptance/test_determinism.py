@@ -15,7 +15,7 @@ from agent.settings import Settings
 from ingest.record import SECOND, Nanos, Record
 from ingest.recordings import Recording
 
-SHOP = Path(__file__).parents[1] / "recordings" / "shop"
+SHOP = Path(__file__).parents[1] / "recordings" / "demo"
 TICK = SECOND
 
 

@@ -12,7 +12,7 @@ from agent.store.sql import SqlStore
 from ingest.deadletter import FileDeadLetters
 from ingest.recordings import Recording
 
-RECORDINGS = Path(__file__).parents[1] / "recordings" / "shop"
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "demo"
 
 
 def replayed(folder: Path, recording: str = "slow-dependency") -> Path:

@@ -14,7 +14,7 @@ from agent.evaluate.inspection.report import Report
 from ingest.recordings import RecordingError
 from tests.support.inspected import interval, log, point, span, stamp, write
 
-SHOP = Path(__file__).parents[2] / "recordings" / "shop"
+SHOP = Path(__file__).parents[2] / "recordings" / "demo"
 NASTY = "</pre></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}\x1b[31m\u202e"
 
 
