@@ -14,6 +14,7 @@ import msgspec
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.joint import Joint
 from detectors.metrics.exhaustion import HORIZON, Exhaustion
 from detectors.metrics.surprise import ALARMS_A_DAY, Surprise
 from detectors.new_template import NewTemplate
@@ -74,6 +75,7 @@ def default_detectors(
         Outliers(),
         Surprise(alarms_a_day=alarms_a_day),
         Exhaustion(horizon=horizon),
+        Joint(),
     )
 
 

@@ -6,12 +6,13 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.joint import Joint
 from detectors.metrics.exhaustion import Exhaustion
 from detectors.metrics.surprise import Surprise
 from detectors.new_template import NewTemplate
@@ -181,6 +182,28 @@ SCENARIOS += (
         strange=_filling,
         flood=lambda index: [
             metrics(index, [series(f"disk{index}_{n}.free", index, [1.0]) for n in range(300)])
+        ],
+    ),
+)
+
+
+def _busy(index: int, strength: int = 0) -> Sequence[WindowSummary]:
+    """Latency and processor time follow the traffic, less and less so with growing strength."""
+    rng = _noise(index)
+    load = 40 + round(20 * math.sin(index / 25) + rng.gauss(0.0, 2.0))
+    typical, cpu = 0.05 * 2**strength * (load / 40) ** 0.5, 0.6 * load * 1.7**strength + rng.gauss(0.0, 1.0)
+    one = traffic(index, operations=[operation("POST /order", latencies(rng, load, typical))])
+    return [replace(one, series=(series("cpu.utilization", index, [cpu]),))]
+
+
+SCENARIOS += (
+    Scenario(
+        name="joint",
+        make=lambda: Joint(max_services=50),
+        normal=_busy,
+        strange=_busy,
+        flood=lambda index: [
+            replace(one, service=f"s{index}_{number}") for number in range(60) for one in _busy(index)
         ],
     ),
 )

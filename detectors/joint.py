@@ -1,0 +1,273 @@
+"""Detector: the numbers of a service no longer fit each other, though each alone may be ordinary.
+
+A latency that is normal at noon but not for the traffic of the night, processor time that no request
+explains. Per service a vector of a few telling numbers a window (`detectors.vectors`), averaged over half a
+minute, is scored by PyOD's MCD (`detectors.ellipse`). Scores are multiples of what calm windows reached
+after the model was fitted, so one threshold fits all services. The state holds the rows fitted to, never the
+model: the same rows make the same one. Traffic sets what is to be expected of the rest; traffic that is
+strange alone is no finding here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit
+from detectors.ellipse import Ellipse, Values, Verdict, fit
+from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence, series_hit
+from detectors.stateful import Stateful
+from detectors.threshold import Runs, Threshold
+from detectors.vectors import Dimension, dimensions
+from detectors.warmup import Warmup, widening
+from ingest.record import SECOND, Nanos
+from ingest.summary import WindowSummary
+
+NAME = "joint"
+VERSION = "1"
+THRESHOLD = Threshold(value=2.0, consecutive=3, extreme=math.inf)
+"""In multiples of the distance that calm windows of the service reach."""
+MAX_SERVICES = 500
+WIDTH = 12
+"""Dimensions kept of a service; the first ones it shows."""
+KEPT = 360
+FIRST = 20
+REFIT = 30
+"""Rows of the first model, and new ones after which it is fitted again."""
+SPAN = 3
+"""Windows averaged: low traffic makes quantiles of one window noise."""
+
+_CALM = 20
+"""Scores that tell what calm windows reach well enough to page somebody."""
+_GUESS = 8
+"""Scores that tell enough not to learn from what is blatant."""
+_IDLE: Nanos = 3600 * SECOND
+"""A service silent for so long gives way to a new one."""
+_PAUSE: Nanos = 60 * SECOND
+_LEAST_REACH = 2.5
+"""Deviations within which a window is calm whatever others were."""
+_VALUE = 4
+"""Bytes of a number in a row."""
+
+
+@dataclass(slots=True)
+class _Service:
+    """What is known of one service. `rows` are packed float32 vectors, `WIDTH` wide, NaN where missing."""
+
+    warmup: Warmup
+    names: list[str] = field(default_factory=list)
+    least: list[float] = field(default_factory=list)
+    rows: bytearray = field(default_factory=bytearray)
+    fitted: int = 0
+    """How many of the rows, from the first on, the model was fitted to; 0 before the first fit."""
+    recent: list[list[float]] = field(default_factory=list)
+    calm: list[float] = field(default_factory=list)
+    held: tuple[list[float], float] | None = None
+    """A strange row with its distance, until the next shows whether it was noise."""
+    streak: int = 0
+    last: Nanos = 0
+
+    def matrix(self) -> Values:
+        """Return the kept rows, oldest first."""
+        return np.frombuffer(bytes(self.rows), dtype="<f4").reshape(-1, WIDTH).astype(np.float64)
+
+    def learn(self, row: list[float]) -> None:
+        """Keep a row."""
+        self.rows += np.array(row, dtype="<f4").tobytes()
+
+    def due(self) -> bool:
+        """Say whether so many rows are new that the model is fitted again."""
+        news = len(self.rows) // (_VALUE * WIDTH) - self.fitted
+        return news >= (REFIT if self.fitted else FIRST)
+
+    def forget(self) -> None:
+        """Begin to learn anew: what was an anomaly is the normal state."""
+        self.rows.clear()
+        self.fitted = self.streak = 0
+        self.calm, self.held = [], None
+
+
+@dataclass(slots=True)
+class _State:
+    services: dict[tuple[str, str], _Service] = field(default_factory=dict)
+    runs: Runs = field(default_factory=lambda: Runs(gap=130 * SECOND))
+
+
+class Joint(Stateful[_State]):
+    """Flags services whose traffic, errors, latency and resources stop going together."""
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, threshold: Threshold = THRESHOLD, max_services: int = MAX_SERVICES) -> None:
+        super().__init__(_State)
+        self._threshold, self._max_services = threshold, max_services
+        self._models: dict[tuple[str, str], Ellipse | None] = {}
+
+    def load(self, state: bytes) -> None:
+        """Replace the state; models are fitted again when they are needed."""
+        super().load(state)
+        self._models = {}
+
+    def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
+        seen = dimensions(summary)
+        service = self._service(summary) if len(seen) > 1 else None
+        if service is None or summary.start <= service.last:
+            # Of a window that comes late or twice nothing new can be said.
+            return ()
+        if summary.start - service.last > _PAUSE:
+            service.recent, service.streak, service.held = [], 0, None
+        service.last = summary.start
+        row = _row(service, seen)
+        service.recent = [*service.recent[-(SPAN - 1) :], row]
+        model = self._model(summary, service)
+        verdict = model.judge(_averaged(service.recent)[-1]) if model else None
+        found = self._finding(summary, service, seen, verdict, row)
+        service.warmup.saw()
+        return found
+
+    def _service(self, summary: WindowSummary) -> _Service | None:
+        """Return what is kept of the service; None where all places are taken by others that still speak."""
+        key, services = (summary.environment, summary.service), self._state.services
+        known = services.pop(key, None)
+        if known is None and len(services) >= self._max_services:
+            oldest = next(iter(services))
+            if summary.start - services[oldest].last < _IDLE:
+                return None
+            del services[oldest]
+            self._models.pop(oldest, None)
+        services[key] = known or _Service(warmup=Warmup(first=summary.start))
+        return services[key]
+
+    def _model(self, summary: WindowSummary, service: _Service) -> Ellipse | None:
+        key = (summary.environment, summary.service)
+        if service.due():
+            del service.rows[: max(0, len(service.rows) - KEPT * _VALUE * WIDTH)]
+            service.fitted = len(service.rows) // (_VALUE * WIDTH)
+            self._models.pop(key, None)
+        if not service.fitted:
+            return None
+        if key not in self._models:
+            self._models[key] = fit(
+                _averaged(service.matrix()[: service.fitted]), service.names, service.least
+            )
+        return self._models[key]
+
+    def _finding(
+        self,
+        summary: WindowSummary,
+        service: _Service,
+        seen: Sequence[Dimension],
+        verdict: Verdict | None,
+        row: list[float],
+    ) -> Sequence[Anomaly]:
+        size = verdict.distance / _reach(service.calm) if verdict else 0.0
+        outside = size >= self._threshold.value and len(service.calm) >= _GUESS
+        if verdict is None or not outside:
+            _settle(service, row, verdict)
+            return ()
+        service.streak += 1
+        service.held = (row, verdict.distance) if service.streak == 1 else None
+        if not self._threshold.reached(size, service.streak):
+            return ()
+        return self._told(summary, service, seen, verdict, size)
+
+    def _told(
+        self,
+        summary: WindowSummary,
+        service: _Service,
+        seen: Sequence[Dimension],
+        verdict: Verdict,
+        size: float,
+    ) -> Sequence[Anomaly]:
+        worst = next((one for one in seen if one.name == service.names[verdict.column]), None)
+        if worst is None:
+            return ()
+        key = (summary.environment, summary.service, "together")
+        run = self._state.runs.extend(key, summary.start, summary.end)
+        if self._state.runs.accepted(key, summary.end):
+            service.forget()
+            return ()
+        rose = verdict.observed > verdict.expected
+        finding = Finding(
+            detector=NAME,
+            subject=key[2],
+            direction=Direction.UP if rose else Direction.DOWN,
+            hit=_hit(worst) if rose else Hit.OTHER,
+            score=size,
+            threshold=self._threshold.value,
+            reason=f"Traffic, latency and resources of {summary.service} do not go together as usual.",
+            evidence=(_evidence(summary, worst, verdict, size),),
+            instance=worst.instance,
+        )
+        return (
+            anomaly(summary.environment, summary.service, run, finding, node_of(summary, worst.instance)),
+        )
+
+
+def _row(service: _Service, seen: Sequence[Dimension]) -> list[float]:
+    """Return the window's numbers in the service's columns; a new dimension takes the next free one."""
+    row = [math.nan] * WIDTH
+    for one in seen:
+        if one.name not in service.names and len(service.names) < WIDTH:
+            service.names.append(one.name)
+            service.least.append(one.least)
+        if one.name in service.names:
+            row[service.names.index(one.name)] = one.value
+    return row
+
+
+def _averaged(rows: Sequence[Sequence[float]] | Values) -> Values:
+    """Return each row as the mean of itself and the `SPAN` - 1 before it, over what is there."""
+    given = np.array(rows, dtype=np.float64)
+    known = np.isfinite(given)
+    sums, counts = np.where(known, given, 0.0), known.astype(np.float64)
+    for back in range(1, min(SPAN, len(given))):
+        sums[back:] += np.where(known, given, 0.0)[:-back]
+        counts[back:] += known[:-back]
+    means: Values = np.where(counts > 0.0, sums / np.maximum(counts, 1.0), np.nan)
+    return means
+
+
+def _settle(service: _Service, row: list[float], verdict: Verdict | None) -> None:
+    """Learn a calm window; a lone strange one is learned once a calm one shows that it was noise."""
+    if service.held is not None:
+        service.learn(service.held[0])
+        service.calm.append(service.held[1])
+        service.held = None
+    service.streak = 0
+    service.learn(row)
+    if verdict is not None:
+        service.calm = [*service.calm[-(KEPT - 1) :], verdict.distance]
+
+
+def _reach(calm: Sequence[float]) -> float:
+    """Return the distance that calm windows reached more than once, widened while few are known."""
+    usual = sorted(calm)[-2] if len(calm) > 1 else 0.0
+    return max(usual, _LEAST_REACH) * max(1.0, 0.5 * widening(len(calm) / SPAN))
+
+
+def _hit(worst: Dimension) -> Hit:
+    return Hit.ERROR if worst.kind is EvidenceKind.OPERATION else series_hit(worst.name)
+
+
+def _evidence(summary: WindowSummary, worst: Dimension, verdict: Verdict, size: float) -> Evidence:
+    expected = worst.scale.plain(verdict.expected)
+    observed = worst.scale.plain(verdict.observed)
+    unit = f" {worst.unit}" if worst.unit else ""
+    return plain_evidence(
+        summary,
+        worst.kind,
+        worst.subject,
+        f"{worst.name} of {summary.service} was {number(observed)}{unit} over half a minute; with what else "
+        f"it did then, {number(expected)}{unit} is usual ({number(size)} times as far off as calm windows).",
+        label=f"{worst.name} of {worst.label}" if worst.kind is EvidenceKind.OPERATION else worst.label,
+        score=size,
+        expected=expected,
+        observed=observed,
+        unit=worst.unit,
+        instance=worst.instance,
+    )
