@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.vectors import sets_the_rest, wanders
+from detectors.vectors import kind_of, sets_the_rest, wanders
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -28,8 +28,8 @@ _ROWS_EACH = 4
 _WANDERED = 1.5
 _MOVES = 0.2
 """What moves less, in units of the least that means anything, is a constant: others watch those."""
-_DITHER = 0.3
-"""Units that numbers may differ by without meaning anything, however closely they kept together so far."""
+_DITHER = 0.5
+"""Of the least deviation that means anything: so much may differ, however closely all kept together."""
 _SEED = 7_919
 _SUPPORT = 0.9
 """Share of the rows that are surely ordinary: what was flagged is not among them."""
@@ -52,6 +52,8 @@ class Ellipse:
 
     columns: NDArray[np.intp]
     traffic: Mask
+    kinds: NDArray[np.intp]
+    """Dimensions of one kind rise together: p50 and p95 of one latency."""
     center: Values
     scale: Values
     mcd: Any
@@ -60,14 +62,14 @@ class Ellipse:
         """Judge a row of all columns, given its traffic; None where too little of it is there."""
         point = (row[self.columns] - self.center) / self.scale
         missing = ~np.isfinite(point)
-        others = np.flatnonzero(~missing & ~self.traffic)
-        if 2 * missing.sum() > len(point) or not len(others) or (~missing).sum() < 2:
+        others = sorted(set(self.kinds[~missing & ~self.traffic].tolist()))
+        if 2 * missing.sum() > len(point) or not others or (~missing).sum() < 2:
             return None
         point = self._expected(point, missing)
-        usual = [self._expected(point, np.arange(len(point)) == place) for place in others]
+        usual = [self._expected(point, self.kinds == kind) for kind in others]
         distances = self._distances(np.stack([point, self._expected(point, ~self.traffic | missing), *usual]))
         place = int(np.argmin(distances[2:]))
-        worst = others[place]
+        worst = int(np.argmax(np.abs(point - usual[place])))
         return Verdict(
             # Squares add up: the whole is the traffic's own strangeness and that of the rest given it.
             distance=float(np.sqrt(max(distances[0] ** 2 - distances[1] ** 2, 0.0))),
@@ -103,27 +105,30 @@ def fit(rows: Values, names: Sequence[str], least: Sequence[float]) -> Ellipse |
         return None
     kept = rows[:, columns]
     center = np.nanmedian(kept, axis=0)
-    scale = np.maximum(_NORMAL * np.nanmedian(np.abs(kept - center), axis=0), np.array(least)[columns])
+    smallest = np.array(least)[columns]
+    scale = np.maximum(_NORMAL * np.nanmedian(np.abs(kept - center), axis=0), smallest)
     # A missing number is put at the median: it neither widens nor narrows what is ordinary much.
     points = np.nan_to_num((kept - center) / scale, nan=0.0)
+    kinds = [kind_of(names[place]) for place in columns]
     return Ellipse(
         columns=columns,
+        kinds=np.array([kinds.index(kind) for kind in kinds], dtype=np.intp),
         traffic=np.array([sets_the_rest(names[place]) for place in columns]),
         center=center,
         scale=scale,
-        mcd=_mcd(points),
+        mcd=_mcd(points, _DITHER * smallest / scale),
     )
 
 
-def _mcd(points: Values) -> Any:
+def _mcd(points: Values, dither: Values) -> Any:
     # PyOD takes seconds and 160 MB to load; a service without such vectors never needs it.
     from pyod.models.mcd import MCD
 
-    dither = np.random.default_rng(_SEED).normal(0.0, _DITHER, points.shape)
+    blurred = points + dither * np.random.default_rng(_SEED).standard_normal(points.shape)
     with warnings.catch_warnings():
         # It warns of subsets whose determinant grew; the best one counts.
         warnings.simplefilter("ignore")
-        return MCD(random_state=_SEED, support_fraction=_SUPPORT).fit(points + dither)
+        return MCD(random_state=_SEED, support_fraction=_SUPPORT).fit(blurred)
 
 
 def _usable(values: Values, name: str, least: float) -> bool:

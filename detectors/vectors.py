@@ -168,9 +168,7 @@ def _telling(series: SeriesWindow, *, spans: bool) -> bool:
 def _level(name: str, means: Sequence[tuple[float, SeriesWindow]]) -> Dimension:
     plain = sum(mean for mean, _ in means) / len(means)
     _, highest = max(means, key=lambda one: (one[0], one[1].key))
-    if highest.unit in _DURATIONS:
-        scale, least = Scale.LOG, 0.1
-    elif highest.unit in _BYTES:
+    if highest.unit in _DURATIONS or highest.unit in _BYTES:
         scale, least = Scale.LOG, 0.1
     elif highest.unit in _RATIOS and 0.0 <= plain <= 1.0:
         scale, least = Scale.ANGLE, 0.05
@@ -197,3 +195,8 @@ def sets_the_rest(name: str) -> bool:
 def wanders(name: str) -> bool:
     """Say whether a dimension may creep for hours in all innocence, as memory does."""
     return bool(_MEMORY.search(name))
+
+
+def kind_of(name: str) -> str:
+    """Return the name of what a dimension measures; quantiles of one latency measure the same."""
+    return "latency" if any(name == quantile for quantile, _ in QUANTILES) else name
