@@ -19,6 +19,8 @@ from agent.suspects.wording import UNREACHED, named_in, text_of
 SHARE = 0.6
 """Of a complaint's weight that the named service bears."""
 LEAST = 2.0
+PASSED_ON = 0.4
+"""What a complaint is worth about one who complains about another: it passes trouble on."""
 MOST = 3
 AGAIN = 0.5
 """What each further complainer adds, of its own share."""
@@ -38,7 +40,10 @@ def findings(sides: Sides) -> Iterator[Finding]:
                 best[found.service] = found
         for named, found in best.items():
             about.setdefault(named, []).append(found)
-    for _, complaints in sorted(about.items()):
+    complaining = {found.evidence.service for complaints in about.values() for found in complaints}
+    for named, complaints in sorted(about.items()):
+        if named in complaining:
+            complaints = [dataclasses.replace(f, value=PASSED_ON * f.value) for f in complaints]
         complaints.sort(key=lambda f: (-f.value, f.evidence.id))
         for place, found in enumerate(complaints[:MOST]):
             yield found if place == 0 else dataclasses.replace(found, value=AGAIN * found.value)

@@ -21,6 +21,8 @@ from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 WARN, ERROR = 13, 17
 """OpenTelemetry severity numbers."""
 PER_SERVICE = 4
+SURE_BITS = 4.0
+"""Bits of surprise from which a new complaint counts in full: the shorter normal times, the more lines."""
 ELSEWHERE = 0.4
 """What a complaint is worth against its writer when it is about somebody else."""
 BEGINNING = 10
@@ -40,6 +42,8 @@ class Turn:
     """Signed root of a likelihood ratio: about normal where nothing changed, least over all explanations."""
     expected_new: float = 0.0
     """New templates that the service would show anyway (Good and Turing: as many as it showed once)."""
+    surprise: float = 1.0
+    """0..1: how unlikely it is that all its lines fall into the incident by chance."""
 
 
 def findings(sides: Sides) -> Iterator[Finding]:
@@ -109,6 +113,7 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
                 known=earlier is not None,
                 deviance=deviance,
                 expected_new=once * length,
+                surprise=min(1.0, now_ * math.log2(1 + 1 / length) / SURE_BITS) if length else 1.0,
             )
         )
     return turns
@@ -159,7 +164,7 @@ def weight(turn: Turn) -> float:
     if turn.deviance <= 0:
         return 0.0 if deviance < 2 or noted else min(6.0, 1.5 * math.log2(deviance))
     if not turn.known and noted:
-        return min(4.0, 1 + math.log2(1 + turn.observed) / 2) + noted
+        return turn.surprise * (min(4.0, 1 + math.log2(1 + turn.observed) / 2) + noted)
     if deviance < 3:
         return 0.0
     value = min(6.0, 1.5 * math.log2(deviance)) + noted / 2

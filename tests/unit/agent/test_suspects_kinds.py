@@ -9,7 +9,7 @@ from agent.suspects import KINDS, Finding, Sides, findings_of
 from agent.suspects.sides import TemplateSide
 from agent.suspects.wording import named_in, ran_out
 from ingest.record import SECOND, Nanos, Origin
-from ingest.summary import Line, PairCount, WindowSummary
+from ingest.summary import Line, PairCount, TemplateCount, WindowSummary
 from tests.support.shop import WIDTH, call, gauge, template
 
 BEGIN: Nanos = 1_700_000_000 * SECOND
@@ -66,7 +66,7 @@ def test_lines_that_still_follow_accuse_nobody() -> None:
 
 def complaint(start: Nanos, text: str) -> list[WindowSummary]:
     ill = start >= ONSET
-    lines = (template("charge done", 20, start),)
+    lines: tuple[TemplateCount, ...] = (template("charge done", 20, start),)
     if ill:
         lines = (*lines, template(text, 6, start, severity=17, text=text))
     return [

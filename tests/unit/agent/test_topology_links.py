@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from agent.topology.links import BELIEVED, Link, Source, hops, links_of
 from ingest.record import SECOND, Nanos, Origin
 from ingest.summary import Line, SeriesKey, TemplateCount, WindowSummary
@@ -50,7 +52,7 @@ def test_each_source_tells_of_its_edges() -> None:
     held = (
         window("front", calls=(call("orders", "GET /", 0.1, 0.1),)),
         window("orders", series=(named,)),
-        window("stock", series=(type(labelled)(**{**_fields(labelled), "key": labelled_key}),)),
+        window("stock", series=(dataclasses.replace(labelled, key=labelled_key),)),
     )
     assert found(links_of(held, [("a", "b")])) == {
         ("a", "b"): Source.GIVEN,
@@ -58,10 +60,6 @@ def test_each_source_tells_of_its_edges() -> None:
         ("front", "stock"): Source.METRICS,
         ("orders", "stock"): Source.METRICS,
     }
-
-
-def _fields(series: object) -> dict[str, object]:
-    return {name: getattr(series, name) for name in series.__slots__}  # type: ignore[attr-defined]
 
 
 def test_lines_of_many_traces_tell_the_order_and_the_time_between() -> None:
