@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from detectors.anomaly import Anomaly, Direction, EvidenceKind, Hit
 from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence
-from detectors.latency import LatencyModel, Pool
+from detectors.latency import ENOUGH_FOR_TAIL, LatencyModel, Pool
 from detectors.rates import BurstModel
 from detectors.state import touch
 from detectors.stateful import MAX_SERVICES, Stateful
@@ -23,7 +23,7 @@ from ingest.sketch import Sketch
 from ingest.summary import WindowSummary
 
 NAME = "calls"
-VERSION = "1"
+VERSION = "2"
 ERRORS = Threshold(value=5.0, consecutive=2)
 LATENCY = Threshold(value=6.0, consecutive=2, extreme=6.0)
 MAX_SUBJECTS = 1_000
@@ -155,7 +155,7 @@ class Calls(Stateful[_State]):
         worst: tuple[float, str, float, float] | None = None
         for quantile, share in _QUANTILES:
             value = pooled.quantile(share)
-            if value is None:
+            if value is None or (share > 0.5 and pooled.count < ENOUGH_FOR_TAIL):
                 continue
             model = subject.quantiles.setdefault(quantile, LatencyModel())
             usual = model.usual()

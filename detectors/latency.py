@@ -8,20 +8,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from detectors.warmup import widening
 from ingest.sketch import Sketch, merged
 
 KEPT = 90
-MINIMUM = 6
+MINIMUM = 2
 """Samples before the model says anything."""
 
 ENOUGH = 20
 """Calls that make a sample at once."""
-PATIENCE = 6
+ENOUGH_FOR_TAIL = 10
+"""Fewer have no p90 but their slowest."""
+PATIENCE = 2
 """Windows after which fewer (but at least `FEW`) must do."""
-FEW = 5
+FEW = 3
 
 _FLOOR = 0.1
 """Ten percent up or down is never news."""
+_PRIOR = 0.2
+_PRIOR_SAMPLES = 6
+"""Latencies of most operations vary by a fifth; taken for granted like this many samples."""
+_SHORT_HISTORY = 0.8
+"""One in a million is 4.75 normal deviations, a finding of latency six units."""
 _SMALLEST = 1e-4
 """Seconds; below this, differences are the clock's."""
 
@@ -65,6 +73,10 @@ class LatencyModel:
         deviations = sorted(abs(log - middle) for log in self.logs)
         # The second largest deviation of an hour of noise lies within 2.5 units.
         unit = max(_FLOOR, 1.4826 * _median(deviations), deviations[-2] / 2.5)
+        freedom = len(self.logs) - 1 + _PRIOR_SAMPLES
+        squares = sum(deviation * deviation for deviation in deviations)
+        shrunk = math.sqrt((squares + _PRIOR_SAMPLES * _PRIOR * _PRIOR) / freedom)
+        unit = max(unit, shrunk * widening(freedom) * _SHORT_HISTORY)
         return (_log(value) - middle) / unit
 
     def learn_one(self, value: float) -> None:

@@ -22,6 +22,7 @@ from detectors.metrics.mad import NORMAL, fitted
 from detectors.series import (
     SeriesState,
     comparable,
+    needed,
     restored,
     smallest_scale,
     usual_peak,
@@ -30,7 +31,7 @@ from detectors.series import (
 from detectors.state import touch
 from detectors.stateful import MAX_SERVICES, Stateful
 from detectors.threshold import Runs, Threshold
-from detectors.warmup import SERVICE_AGE, Warmup
+from detectors.warmup import SERVICE_AGE, Warmup, widening
 from ingest.record import SECOND
 from ingest.summary import SeriesWindow, WindowSummary
 
@@ -40,6 +41,8 @@ THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=math.inf)
 """In modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
 MAX_SERIES = 50_000
 
+_DOUBT = 0.7
+"""The threshold has room for what a dozen and a half samples leave open; fewer need more."""
 _FIRST_FIT = 10
 _REFIT = 30
 """New values after which a full history is fitted again."""
@@ -97,7 +100,11 @@ class Outliers(Stateful[_State]):
         found: list[Anomaly] = []
         young = summary.start - warmup.first < SERVICE_AGE
         for candidate, score in zip(candidates, scores, strict=True):
-            found.extend(self._judge(summary, candidate, score, young or candidate.state.learning()))
+            found.extend(
+                self._judge(
+                    summary, candidate, score, young or candidate.state.seen < needed(candidate.window)
+                )
+            )
         warmup.saw()
         return found
 
@@ -149,7 +156,8 @@ class Outliers(Stateful[_State]):
         self, summary: WindowSummary, candidate: _Candidate, score: float, learning: bool
     ) -> Sequence[Anomaly]:
         state = candidate.state
-        size = abs(score)
+        # A scale that few samples tell is doubtful, and so is a score in it.
+        size = abs(score) / max(1.0, _DOUBT * widening(state.seen - 1.0))
         outside = size >= self._threshold.value
         self._learn(candidate, outside=outside and not learning)
         streak = state.streak = state.streak + 1 if outside else 0

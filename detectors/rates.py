@@ -23,6 +23,9 @@ _PEAK_DECAY = 0.5 ** (1 / PEAK_HALF_LIFE)
 _BURN_IN = 3.0
 _TYPICAL_PEAK = 3.0
 """The highest of an hour's noise lies about this many units above its mean."""
+_PRIOR_UNIT = 1.3
+_PRIOR_WINDOWS = 4.0
+"""Counts of most services vary a little more than Poisson's; taken for granted like this many windows."""
 
 
 def anscombe(count: float) -> float:
@@ -48,14 +51,18 @@ class RateModel:
 
     def unit(self) -> float:
         """Return the width of ordinary variation on the transformed scale, at least 1."""
-        deviation = math.sqrt(self.spread / self.residuals) if self.residuals > 0 else 0.0
+        assumed = _PRIOR_WINDOWS * _PRIOR_UNIT * _PRIOR_UNIT
+        deviation = math.sqrt((self.spread + assumed) / (self.residuals + _PRIOR_WINDOWS))
         return max(1.0, deviation, self.peak / _TYPICAL_PEAK)
 
     def score_one(self, count: float, exposure: float = 1.0) -> float:
         """Return units above (negative: below) the expected count; 0 while too little is known."""
         if self.windows < MINIMUM:
             return 0.0
-        return (anscombe(count) - anscombe(self.expected(exposure))) / self.unit()
+        # The expectation rests on so much exposure only: its own error widens the range of what may come
+        # (the variance of a negative binomial, which is the prediction for a Poisson count after others).
+        doubt = math.sqrt(1.0 + exposure / self.exposure) if self.exposure > 0 else 1.0
+        return (anscombe(count) - anscombe(self.expected(exposure))) / (self.unit() * doubt)
 
     def learn_one(self, count: float, exposure: float = 1.0) -> None:
         """Learn one window."""
@@ -122,7 +129,14 @@ class BurstModel:
         score = self.short.score_one(count, exposure)
         if len(self.counts) >= LONG - 1 and count > self.short.expected(exposure):
             counts, exposures = self._long(count, exposure)
-            score = max(score, self.long.score_one(counts, exposures))
+            known = self.long.windows >= MINIMUM
+            # While too few minutes were seen, what single windows taught is stretched over one.
+            lasting = (
+                self.long.score_one(counts, exposures)
+                if known
+                else self.short.score_one(counts, exposures * LONG)
+            )
+            score = max(score, lasting)
         return score
 
     def learn_one(self, count: float, exposure: float = 1.0) -> None:
@@ -148,23 +162,6 @@ class BurstModel:
     def _long(self, count: float, exposure: float) -> tuple[float, float]:
         kept = LONG - 1
         return sum(self.counts[-kept:]) + count, (sum(self.exposures[-kept:]) + exposure) / LONG
-
-
-@dataclass(slots=True)
-class NoveltyModel:
-    """How often something never seen before turns up (a Gamma prior over a Poisson rate, fading)."""
-
-    news: float = 0.5
-    windows: float = 30.0
-
-    def score_one(self) -> float:
-        """Return −ln of the probability that a window brings anything new."""
-        return -math.log(-math.expm1(-self.news / self.windows))
-
-    def learn_one(self, news: int) -> None:
-        """Learn how many new things a window brought."""
-        self.news = (self.news - 0.5) * _PEAK_DECAY + news + 0.5
-        self.windows = (self.windows - 30.0) * _PEAK_DECAY + 31.0
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ value a window once the ring is full, so that it spans minutes, not seconds.
 from __future__ import annotations
 
 import math
+import re
 import statistics
 import struct
 from dataclasses import dataclass, field
@@ -22,10 +23,18 @@ RING = 120
 """Values kept: 20 min of one every 10 s, 2 h of one a minute."""
 SAMPLES = 30
 """Samples until a series counts as known."""
+SAMPLES_OF_DURATION = 18
+"""Durations vary by factors that are much the same everywhere, so fewer tell what is odd; not of the slowest
+of the calls that a service makes, which are few and come and go."""
+_TAIL = re.compile(r"(?i)p?9\d+$|max(imum)?$")
+"""Ends of names of what the slowest do."""
 _WIDTH = 8
 _RELATIVE = 0.02
 _FACTOR = 0.1
 """Ten percent longer or shorter is nothing."""
+_BUCKET = 0.7
+_QUANTIZED = 0.3
+"""Where so many values are the very same, they are bounds of buckets: the next is a factor off."""
 _DURATIONS = {"s": 1.0, "seconds": 1.0, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
 """Units of durations, in parts of a second."""
 _SHORTEST = 0.001
@@ -111,6 +120,13 @@ def _values(state: SeriesState, window: SeriesWindow) -> list[float]:
     return rates
 
 
+def needed(window: SeriesWindow) -> int:
+    """Return how many samples a series must have shown before it may page anyone."""
+    name = window.key.name
+    soon = _is_duration(window) and (_TAIL.search(name) is None or "server" in name.lower())
+    return SAMPLES_OF_DURATION if soon else SAMPLES
+
+
 def window_value(values: list[float]) -> float:
     """Return the one value that stands for a window: the median, so that a single sample cannot shout."""
     return statistics.median(values)
@@ -123,7 +139,8 @@ def smallest_scale(history: NDArray[np.float64], window: SeriesWindow) -> float:
     noise would make of it.
     """
     if _is_duration(window):
-        return _FACTOR
+        same = int(np.count_nonzero(history == np.median(history)))
+        return _BUCKET if same >= _QUANTIZED * len(history) else _FACTOR
     unit, kind = window.unit, window.kind
     level = float(np.max(np.abs(history)))
     floor = max(_RELATIVE * level, 1e-9)

@@ -19,11 +19,12 @@ from ingest.record import SECOND
 from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "severity"
-VERSION = "1"
+VERSION = "2"
 THRESHOLD = Threshold(value=5.0, consecutive=2)
 _SHOWN = 3
 _MINIMUM = 3
-"""Fewer error lines in a window are no rise."""
+_MINIMUM_LASTING = 8
+"""Fewer error lines in a window, or in a minute, are no rise."""
 
 _LEVELS = (("error", ERROR, 1.0), ("fatal", FATAL, 2.0))
 """Subject, lowest severity number, weight."""
@@ -84,7 +85,8 @@ class SeverityRise(Stateful[_State]):
         score = weight * model.score_one(count, exposure)
         templates = _carriers(summary, lowest)
         key = (summary.environment, summary.service, subject)
-        high = bool(templates) and count * weight >= _MINIMUM and score >= self._threshold.value
+        enough = count * weight >= _MINIMUM or (count + sum(model.counts)) * weight >= _MINIMUM_LASTING
+        high = bool(templates) and enough and score >= self._threshold.value
         flagged = high and self._threshold.reached(score, model.streak + 1)
         run = self._state.runs.extend(key, summary.start, summary.end) if flagged else None
         if run is not None and self._state.runs.accepted(key, summary.end):

@@ -14,12 +14,14 @@ import msgspec
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.flow import Flow
 from detectors.joint import Joint
 from detectors.metrics.exhaustion import HORIZON, Exhaustion
 from detectors.metrics.surprise import ALARMS_A_DAY, Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector, LearnsSeries
+from detectors.saturation import Saturation
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.state import touch
@@ -72,6 +74,8 @@ def default_detectors(
         SeverityRise(),
         Silence(),
         Calls(),
+        Flow(),
+        Saturation(),
         Outliers(),
         Surprise(alarms_a_day=alarms_a_day),
         Exhaustion(horizon=horizon),

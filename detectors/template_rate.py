@@ -32,7 +32,7 @@ from ingest.record import SECOND
 from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "template_rate"
-VERSION = "1"
+VERSION = "2"
 BURST = Threshold(value=8.0, consecutive=2)
 ABSENCE = Threshold(value=16.0)
 MAX_TEMPLATES = 2_000

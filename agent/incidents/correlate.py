@@ -43,6 +43,7 @@ from agent.incidents.state import (
     ratio,
     severity_of,
     title_of,
+    weight,
 )
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
@@ -201,12 +202,16 @@ class Correlator:
             return (anomaly,), Reason.ALERT
         if ratio(anomaly) >= self._policy.strong:
             return (anomaly,), Reason.STRONG
-        for other in in_order(one.anomaly for one in self._state.pending.values()):
-            near = now - self._state.pending[other.id].seen <= self._policy.pair_within
-            distinct = (other.service, other.subject) != (anomaly.service, anomaly.subject)
-            if near and distinct and related(topology, anomaly, other):
-                return tuple(in_order((anomaly, other))), Reason.PAIR
-        return (), None
+        near = [
+            one.anomaly
+            for one in self._state.pending.values()
+            if one.anomaly.id != anomaly.id
+            and now - one.seen <= self._policy.pair_within
+            and related(topology, anomaly, one.anomaly)
+        ]
+        group = tuple(in_order((anomaly, *near)))
+        together = weight(group, self._policy.repeated)
+        return (group, Reason.PAIR) if near and together >= self._policy.together else ((), None)
 
     def _former(self, group: Iterable[Anomaly]) -> Live | None:
         """Return the incident, resolved lately, that this is again: one of the same services."""

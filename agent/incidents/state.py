@@ -26,6 +26,9 @@ MAX_PENDING = 1_000
 MAX_LIVE = 500
 MAX_MEMBERS = 200
 _TITLE = 150
+_HALF = 0.5
+_MOST = 3.0
+"""No anomaly counts for more, however far off it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,10 @@ class Policy:
     """Between two anomalies that open an incident together."""
     strong: float = 2.0
     """Multiple of the threshold that opens an incident alone."""
+    together: float = 1.3
+    """What anomalies within `pair_within` must weigh together (`weight`) to open one."""
+    repeated: float = 0.25
+    """What further anomalies of one detector on one service count for: most are the same thing told again."""
     resolve_after: Nanos = 300 * SECOND
     reopen_within: Nanos = 1800 * SECOND
     first_analysis_after: Nanos = 15 * SECOND
@@ -48,7 +55,7 @@ class Reason(StrEnum):
     """Why an incident changed, most important first; the values are stable."""
 
     STRONG = "one strong anomaly"
-    PAIR = "two anomalies within a minute"
+    PAIR = "several anomalies within a minute"
     ALERT = "an alert fired"
     AGAIN = "anomalies came again"
     SEVERITY = "the severity rose"
@@ -154,6 +161,17 @@ def in_order(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
 def ratio(anomaly: Anomaly) -> float:
     """Return the score as a multiple of its threshold."""
     return anomaly.score / anomaly.threshold if anomaly.threshold > 0 else anomaly.score
+
+
+def weight(anomalies: Iterable[Anomaly], repeated: float) -> float:
+    """Return what anomalies say together: each its ratio less a half, others of a source `repeated` as much.
+
+    Percentiles of one latency, or a call and the span that makes it, are no independent witnesses.
+    """
+    sources: dict[tuple[str, str], list[float]] = {}
+    for one in anomalies:
+        sources.setdefault((one.service, one.detector), []).append(max(0.0, min(ratio(one), _MOST) - _HALF))
+    return sum(max(found) + repeated * (sum(found) - max(found)) for found in sources.values())
 
 
 def severity_of(anomalies: Iterable[Anomaly]) -> Severity:

@@ -12,12 +12,14 @@ import pytest
 
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
+from detectors.flow import Flow
 from detectors.joint import Joint
 from detectors.metrics.exhaustion import Exhaustion
 from detectors.metrics.surprise import Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector
+from detectors.saturation import Saturation
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.suite import Suite
@@ -25,6 +27,7 @@ from detectors.template_rate import TemplateRate
 from ingest.record import SECOND
 from ingest.summary import TemplateCount, WindowSummary
 from tests.support.windows import (
+    call,
     closed,
     latencies,
     logs,
@@ -165,7 +168,42 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
+def _short_cut(index: int, strength: int) -> Sequence[WindowSummary]:
+    """Let requests come in as ever, and ever fewer of them ask the stock."""
+    rng = _noise(index)
+    entered = operation("GET /", latencies(rng, 40, 0.05))
+    asked = call("stock", "GET /stock", latencies(rng, 80 // 4**strength, 0.01))
+    return [traffic(index, operations=[entered], calls=[asked])]
+
+
+def _used_up(index: int, strength: int) -> Sequence[WindowSummary]:
+    used = 0.2 + _noise(index).uniform(0.0, 0.05) if strength == 0 else 0.8 + 0.04 * min(strength, 5)
+    return [metrics(index, [series("cpu.utilization", index, [used], unit="1")])]
+
+
 SCENARIOS += (
+    Scenario(
+        name="flow",
+        make=Flow,
+        normal=lambda index: _short_cut(index, 0),
+        strange=_short_cut,
+        flood=lambda index: [
+            traffic(
+                index,
+                operations=[operation(f"GET /{index}/{n}", [0.1]) for n in range(50)],
+                calls=[call("stock", f"op {index} {n}", [0.1]) for n in range(1_500)],
+            )
+        ],
+    ),
+    Scenario(
+        name="saturation",
+        make=lambda: Saturation(max_series=100),
+        normal=lambda index: _used_up(index, 0),
+        strange=_used_up,
+        flood=lambda index: [
+            metrics(index, [series(f"m{index}_{number}", index, [0.1], unit="1") for number in range(300)])
+        ],
+    ),
     Scenario(
         name="surprise",
         make=lambda: Surprise(max_series=100),
@@ -280,8 +318,8 @@ def test_what_is_blatant_suffices_for_an_incident(scenario: Scenario) -> None:
 
 def test_what_is_found_during_warm_up_is_marked(scenario: Scenario) -> None:
     """Before a service is known, findings say that they are of the warm-up."""
-    detector = _warm(scenario, 25)
-    found = _strange(scenario, detector, 25, 4)
+    detector = _warm(scenario, 1)
+    found = _strange(scenario, detector, 1, 4)
     assert all(anomaly.learning for anomaly in found)
     assert scenario.name != "silence" or all(anomaly.fatal for anomaly in found)
 

@@ -62,9 +62,19 @@ def test_an_ongoing_anomaly_is_there_to_be_joined() -> None:
     stream = Incidents()
     for second in range(0, 200, 10):
         stream.feed(second + 10, anomaly_at("orders", "errors", 0, end=second + 10))
-    (change,) = stream.changes(210, anomaly_at("orders", "latency", 200))
+    (change,) = stream.changes(210, anomaly_at("payments", "latency", 200))
     assert change.kind is ChangeKind.OPENED
     assert change.incident.onset == at_second(0)
+
+
+def test_one_source_that_says_it_several_times_counts_for_little_more_than_once() -> None:
+    """Percentiles of one latency do not confirm each other; the stronger they are, the less it takes."""
+    weak, strong = Incidents(), Incidents()
+    told = [anomaly_at("orders", name, 0) for name in ("p90", "p95", "p99")]
+    assert weak.changes(10, *told) == ()
+    louder = [anomaly_at("orders", name, 0, score=1.7) for name in ("p90", "p95")]
+    (change,) = strong.changes(10, *louder)
+    assert change.reason == Reason.PAIR.value
 
 
 def test_unrelated_services_have_their_own_incidents() -> None:

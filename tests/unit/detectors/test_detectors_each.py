@@ -76,9 +76,31 @@ def test_a_new_line_of_the_warm_up_is_not_followed_after_it() -> None:
     detector = NewTemplate()
     for index in range(60):
         templates = [template("t_ok", 50, index)]
-        if index >= 20:
+        if index >= 3:
             templates.append(template("t_error", 20, index, severity=17))
-        assert all(one.learning for one in _feed(detector, index, logs(index, templates)))
+        assert not _feed(detector, index, logs(index, templates))
+
+
+def test_a_new_error_that_goes_on_suffices_alone_and_a_lone_one_does_not() -> None:
+    """The longer what went before, the sooner; one line, or errors that are ever others, stay below twice."""
+    needed = []
+    for known in (8, 120):
+        detector = NewTemplate()
+        for index in range(known):
+            _feed(detector, index, _steady(index))
+        scores = []
+        for index in range(known, known + 12):
+            strange = template("t_new", 2, index, severity=17)
+            found = _feed(detector, index, logs(index, [template("t_ok", 50, index), strange]))
+            scores.append(found[0].score / found[0].threshold if found else 0.0)
+        assert scores[0] < 2
+        needed.append(next(number for number, score in enumerate(scores) if score >= 2))
+    assert needed[0] > needed[1]
+    others = NewTemplate()
+    for index in range(WARM):
+        news = [template(f"t_{index}", 1, index, severity=17)] if index % 4 == 0 else []
+        for found in _feed(others, index, logs(index, [template("t_ok", 50, index), *news])):
+            assert found.score < 1.3 * found.threshold
 
 
 def test_telemetry_text_never_becomes_a_sentence_of_ours() -> None:
@@ -292,7 +314,7 @@ def test_the_suite_sorts_counts_and_restarts() -> None:
         (service, subject) for service in ("cart", "orders") for subject in ("t_a", "t_z")
     ]
     assert fresh.observe(closed(WARM, strange)) == found
-    assert "new_template@1" in suite.versions()
+    assert "new_template@2" in suite.versions()
 
 
 def test_the_suite_notices_damage_and_other_versions() -> None:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.latency import ENOUGH, FEW, PATIENCE, LatencyModel, Pool
-from detectors.rates import BurstModel, NoveltyModel, PresenceModel, RateModel
+from detectors.rates import BurstModel, PresenceModel, RateModel
 from detectors.series import RING, SeriesState, comparable, restored, smallest_scale
 from detectors.state import freeze, thaw, touch
 from detectors.threshold import ACCEPT_AFTER, Runs, Threshold
+from detectors.warmup import widening
 from ingest.events import MetricKind
 from ingest.record import SECOND
 from ingest.sketch import sketch
@@ -91,14 +92,30 @@ def test_a_slow_rise_shows_over_a_minute() -> None:
     assert model.score_one(18) > model.short.score_one(18) + 1
 
 
-def test_news_get_rarer_the_longer_none_came() -> None:
-    """Surprise grows with quiet windows and falls where news are common."""
-    quiet, busy = NoveltyModel(), NoveltyModel()
-    fresh = quiet.score_one()
-    for _ in range(300):
-        quiet.learn_one(0)
-        busy.learn_one(1)
-    assert quiet.score_one() > fresh > busy.score_one()
+def test_few_samples_make_every_range_wide() -> None:
+    """What one in a million means needs far more deviations with a handful of samples than with a hundred."""
+    widths = [widening(freedom) for freedom in (3, 5, 10, 30, 100, 10_000)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > 5
+    assert 1.0 < widths[-2] < 1.1
+    assert widths[-1] == pytest.approx(1.0, abs=0.001)
+
+
+def test_a_short_history_of_counts_widens_what_may_come() -> None:
+    """The same jump says less after a minute than after ten."""
+    young, old = _learned([10] * 8), _learned([10] * 60)
+    assert 0 < young.score_one(40) < old.score_one(40)
+
+
+def test_latency_needs_more_the_fewer_samples_it_has() -> None:
+    """Ten times as slow is nothing sure after two samples, and plain after twenty."""
+    young, old = LatencyModel(), LatencyModel()
+    for number in range(20):
+        old.learn_one(0.05 + 0.001 * (number % 3))
+        if number < 2:
+            young.learn_one(0.05 + 0.001 * (number % 3))
+    assert 0 < young.score_one(0.5) < 6 < old.score_one(0.5)
+    assert young.score_one(5.0) > 6
 
 
 def test_absence_surprises_only_of_what_was_always_there() -> None:
@@ -134,10 +151,10 @@ def test_thin_traffic_is_pooled() -> None:
     whole = pool.add(sketch([0.1] * ENOUGH))
     assert whole is not None
     assert whole.count == ENOUGH
-    assert [pool.add(sketch([0.1])) for _ in range(PATIENCE - 1)] == [None] * (PATIENCE - 1)
-    last = pool.add(sketch([0.1]))
+    assert [pool.add(sketch([0.1] * 2)) for _ in range(PATIENCE - 1)] == [None] * (PATIENCE - 1)
+    last = pool.add(sketch([0.1] * 2))
     assert last is not None
-    assert last.count == PATIENCE >= FEW
+    assert last.count == 2 * PATIENCE >= FEW
     sparse = [pool.add(sketch([0.1] if number == 0 else [])) for number in range(PATIENCE)]
     assert sparse == [None] * PATIENCE
 
