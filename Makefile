@@ -59,7 +59,8 @@ testbed: $(STAMP) system ## Record an incident of the shop: make testbed FAULT=s
 	@$(BIN)/python -m tests.testbed run --fault $(or $(FAULT),slow-dependency) --out $(or $(OUT),.cache/recordings)
 
 recordings: $(STAMP) system ## Make all kept recordings again (hours; goes on where it was): STREAMS=3 OUT=folder
-	@$(BIN)/python -m tests.testbed suite --streams $(or $(STREAMS),3) --out $(or $(OUT),.cache/recordings/shop)
+	@$(BIN)/python -m tests.testbed suite --streams $(or $(STREAMS),3) --out $(or $(OUT),.cache/recordings/shop) \
+		$(if $(filter 0,$(shell id -u)),--realtime)
 
 fixtures: $(STAMP) system ## Run real shippers and keep what they send, in tests/fixtures/wire
 	@$(BIN)/python -m tests.shippers all
