@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,9 +43,10 @@ class _CaseStore:
     analysis: Analysis
 
     def incident(self, incident_id: str) -> Incident:
-        """Return the case's incident."""
+        """Return the case's incident; of all its services only suspects are worth a reader's time."""
         del incident_id
-        return self.case.request().incident
+        suspects = tuple(hypothesis.service for hypothesis in self.analysis.hypotheses)
+        return replace(self.case.request().incident, services=suspects)
 
     def analyses(self, incident_id: str) -> tuple[Analysis, ...]:
         """Return its analysis."""
