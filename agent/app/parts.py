@@ -136,7 +136,6 @@ def tell_choice(choice: Choice) -> None:
 def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
     """Return a maker of fresh pipelines; each has its own state."""
     decode = Decode(topics(settings), tell_choice)
-    log.info("decode.otlp", path=decode.otlp_path)
 
     def build() -> Pipeline:
         detectors = default_detectors(

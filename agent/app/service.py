@@ -31,6 +31,7 @@ from agent.store.port import StoreError
 from agent.store.sql import SqlStore
 from agent.stream import Stream
 from ingest.deadletter import DeadLetterSink, FileDeadLetters, KafkaDeadLetters
+from ingest.decoders.otlp import Otlp
 from ingest.kafka_producer import Producer
 from ingest.record import SECOND
 from ingest.sources.kafka import KafkaSource
@@ -136,6 +137,7 @@ def build(
     closing.callback(sender.close)
     announcer = Announcer(store, policies)
     make = parts.pipeline(settings, parts.redaction_key(settings))
+    log.info("decode.otlp", path=Otlp().path)
     holder: list[Stream] = []
 
     def positions_for(partitions: Sequence[Partition]) -> Positions:

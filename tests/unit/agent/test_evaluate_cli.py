@@ -127,7 +127,7 @@ def test_bench_prints_ratios(tmp_path: Path) -> None:
     assert "orjson.loads" in result.stdout
     assert "…" not in result.stdout
     ratios = json.loads(written.read_text())
-    assert len(ratios) == 7
+    assert len(ratios) == 9
     assert all(figures["speed"] > 0 for figures in ratios.values())
 
 
