@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from detectors.anomaly import Anomaly, Direction, EvidenceKind, Hit
-from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence
+from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit
+from detectors.evidence import Finding, anomaly, log_evidence, node_of, number, plain_evidence
 from detectors.rates import RateModel
 from detectors.state import touch
 from detectors.stateful import Stateful, service_of
 from detectors.threshold import Runs, Threshold
 from detectors.warmup import Warmup
 from ingest.record import SECOND
-from ingest.summary import WindowSummary
+from ingest.summary import TemplateCount, WindowSummary
 
 NAME = "flow"
 VERSION = "1"
@@ -46,6 +46,9 @@ class _Subject:
     outside: int = 0
     """Windows to come, of those not learned yet, that were part of something strange."""
     streak: int = 0
+    text: str = ""
+    severity: int = 0
+    """Of a log template, so that it can be named when it does not come."""
 
 
 @dataclass(slots=True)
@@ -90,8 +93,11 @@ class Flow(Stateful[_State]):
         _came(service, entered)
         found: list[Anomaly] = []
         here = dict(_subjects(summary))
+        texts = {f"{EvidenceKind.LOG}|{one.template_id}": one for one in summary.templates}
         for name in here:
-            service.subjects.setdefault(name, _Subject())
+            subject = service.subjects.setdefault(name, _Subject())
+            if name in texts:
+                subject.text, subject.severity = texts[name].template, texts[name].severity_number
             touch(service.subjects, name, MAX_SUBJECTS)
         for name, subject in service.subjects.items():
             subject.counts = [*subject.counts[-_SPAN:], here.get(name, 0.0)]
@@ -114,24 +120,12 @@ class Flow(Stateful[_State]):
         if self._state.runs.accepted(key, summary.end):
             subject.rates.clear()
             return ()
-        finding = self._finding(summary, name, verdict)
+        finding = self._finding(summary, name, subject, verdict)
         return (anomaly(summary.environment, summary.service, run, finding, node_of(summary, None)),)
 
-    def _finding(self, summary: WindowSummary, name: str, verdict: _Verdict) -> Finding:
-        kind, _, subject = name.partition("|")
-        label = f"{summary.service} {subject}" if kind == EvidenceKind.OPERATION else _edge(summary, subject)
+    def _finding(self, summary: WindowSummary, name: str, subject: _Subject, verdict: _Verdict) -> Finding:
         fewer = verdict.score < 0
-        evidence = plain_evidence(
-            summary,
-            EvidenceKind(kind),
-            subject,
-            f"{label} came {number(verdict.observed)} times in half a minute; for the requests that entered "
-            f"{summary.service} {number(verdict.expected)} are usual.",
-            label=label,
-            score=abs(verdict.score),
-            expected=verdict.expected,
-            observed=verdict.observed,
-        )
+        evidence = _evidence(summary, name, subject, verdict)
         return Finding(
             detector=NAME,
             subject=name,
@@ -191,11 +185,51 @@ def _learn(service: _Service, subject: _Subject) -> None:
 
 
 def _subjects(summary: WindowSummary) -> Iterator[tuple[str, float]]:
+    for template in summary.templates:
+        yield f"{EvidenceKind.LOG}|{template.template_id}", float(template.count)
     for operation in summary.operations:
         if operation.count > operation.entry:
             yield f"{EvidenceKind.OPERATION}|{operation.operation}", float(operation.count)
     for call in summary.calls:
         yield f"{EvidenceKind.CALL}|{call.callee}|{call.operation}", float(call.count)
+
+
+def _evidence(summary: WindowSummary, name: str, subject: _Subject, verdict: _Verdict) -> Evidence:
+    kind, _, rest = name.partition("|")
+    usual = (
+        f"came {number(verdict.observed)} times in half a minute; for the requests that entered "
+        f"{summary.service} {number(verdict.expected)} are usual."
+    )
+    if kind == EvidenceKind.LOG:
+        here = next((one for one in summary.templates if one.template_id == rest), None)
+        gone = TemplateCount(
+            template_id=rest,
+            template=subject.text,
+            count=0,
+            severity_number=subject.severity,
+            first=summary.start,
+            last=summary.start,
+            lines=(),
+        )
+        return log_evidence(
+            summary,
+            here or gone,
+            f"A kind of line of {summary.service} {usual}",
+            score=abs(verdict.score),
+            expected=verdict.expected,
+            observed=verdict.observed,
+        )
+    label = f"{summary.service} {rest}" if kind == EvidenceKind.OPERATION else _edge(summary, rest)
+    return plain_evidence(
+        summary,
+        EvidenceKind(kind),
+        rest,
+        f"{label} {usual}",
+        label=label,
+        score=abs(verdict.score),
+        expected=verdict.expected,
+        observed=verdict.observed,
+    )
 
 
 def _edge(summary: WindowSummary, subject: str) -> str:

@@ -22,6 +22,8 @@ ENOUGH_FOR_TAIL = 10
 PATIENCE = 2
 """Windows after which fewer (but at least `FEW`) must do."""
 FEW = 3
+LONGEST = 6
+"""Windows after which fewer still are let go of."""
 
 _FLOOR = 0.1
 """Ten percent up or down is never news."""
@@ -48,7 +50,7 @@ class Pool:
         self.sketch = merged(self.sketch, sketch)
         self.windows += 1
         count = self.sketch.count
-        if count < ENOUGH and self.windows < PATIENCE:
+        if count < (ENOUGH if self.windows < PATIENCE else FEW) and self.windows < LONGEST:
             return None
         pooled, self.spanned = self.sketch, self.windows
         self.sketch, self.windows = Sketch(), 0

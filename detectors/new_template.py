@@ -36,14 +36,15 @@ NAME = "new_template"
 VERSION = "2"
 THRESHOLD = Threshold(value=10.0)
 MAX_TEMPLATES = 4_000
-_FEWEST = 4
-"""Windows with lines before anything can be called new."""
+_YOUNG: Nanos = 60 * SECOND
+_FEWEST = 2
+"""How long a service must have written, and in how many windows, before anything can be called new."""
 
 _BRIEF: Nanos = 60 * SECOND
 """A new line that speaks of no failure is ordinary after this long; a failure that pauses longer is over."""
 
 _WARNING_WEIGHT = 2.0
-_ERROR_WEIGHT = 4.5
+_ERROR_WEIGHT = 6.5
 _FATAL_WEIGHT = 10.5
 _AGAIN = 0.7
 _MOST_AGAIN = 10
@@ -111,7 +112,7 @@ class NewTemplate(Stateful[_State]):
         service = service_of(self._state.services, summary, _Service, speaks=bool(summary.templates))
         if service is None:
             return ()
-        learning = service.warmup.learning(summary.start)
+        learning = _young(summary, service)
         found: list[Anomaly] = []
         if summary.templates:
             for known in service.known.values():
@@ -185,6 +186,10 @@ class NewTemplate(Stateful[_State]):
         )
 
 
+def _young(summary: WindowSummary, service: _Service) -> bool:
+    return service.warmup.windows < _FEWEST or summary.start - service.warmup.first < _YOUNG
+
+
 def _meet(summary: WindowSummary, service: _Service, template: TemplateCount) -> _Known:
     """Return what is known of the template, this window included; follow it if it is new."""
     failure = _weight(template) >= _WARNING_WEIGHT
@@ -197,7 +202,7 @@ def _meet(summary: WindowSummary, service: _Service, template: TemplateCount) ->
             born=summary.start,
             until=summary.end,
             # What is there from the beginning has nothing before it to be different from.
-            followed=service.warmup.windows >= _FEWEST or template.severity_number >= FATAL,
+            followed=not _young(summary, service) or template.severity_number >= FATAL,
         )
     known.followed = known.followed and summary.start - known.until <= _BRIEF
     touch(service.known, template.template_id, MAX_TEMPLATES)
