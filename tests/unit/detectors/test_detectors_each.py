@@ -99,8 +99,8 @@ def test_a_new_error_that_goes_on_suffices_alone_and_a_lone_one_does_not() -> No
     others = NewTemplate()
     for index in range(WARM):
         news = [template(f"t_{index}", 1, index, severity=17)] if index % 4 == 0 else []
-        for found in _feed(others, index, logs(index, [template("t_ok", 50, index), *news])):
-            assert found.score < 1.3 * found.threshold
+        for one in _feed(others, index, logs(index, [template("t_ok", 50, index), *news])):
+            assert one.score < 1.3 * one.threshold
 
 
 def test_telemetry_text_never_becomes_a_sentence_of_ours() -> None:
