@@ -10,9 +10,9 @@ from agent.analysis import Mechanism
 from agent.suspects import Sides, latency, logs, paths
 from agent.suspects.edge_metrics import metric_edges
 from agent.suspects.finding import Finding
-from agent.suspects.logs import complains
 from agent.suspects.ratios import ratio_deviance
 from agent.suspects.sides import FlowSide, ServiceSide, TemplateSide
+from agent.suspects.wording import complains
 from ingest.record import SECOND, Origin
 from ingest.sketch import Sketch, bucket
 from ingest.summary import Line, SeriesKey
