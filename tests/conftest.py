@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.broker import Broker, ExistingBroker, shared_broker
@@ -17,6 +18,12 @@ from tests.support.broker import Broker, ExistingBroker, shared_broker
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", settings.get_profile("random"), derandomize=True)
 settings.load_profile("random" if os.environ.get("FAULTLINE_TEST_RANDOM") else "steady")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_by_default() -> None:
+    """Undo what a command of an earlier test said about logs: it would hide what this one listens for."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
