@@ -22,6 +22,7 @@ from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector, LearnsSeries
 from detectors.saturation import Saturation
+from detectors.sequences import Sequences
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.state import touch
@@ -76,6 +77,7 @@ def default_detectors(
         Calls(),
         Flow(),
         Saturation(),
+        Sequences(),
         Outliers(),
         Surprise(alarms_a_day=alarms_a_day),
         Exhaustion(horizon=horizon),

@@ -176,6 +176,7 @@ class Collector:
             services.setdefault(key, _Service()).spans = window
 
     def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
+        sequences, sequence_share = service.logs.sequence_counts()
         return WindowSummary(
             environment=key[0],
             service=key[1],
@@ -193,6 +194,8 @@ class Collector:
             late=service.late,
             rejected=service.rejected,
             counters=tuple(_counter_window(k, c) for k, c in sorted(service.counters.items())),
+            sequences=sequences,
+            sequence_share=sequence_share,
         )
 
 

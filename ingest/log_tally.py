@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ingest.events import LogEvent
-from ingest.merge import line_order
+from ingest.merge import kept_sequences, line_order
 from ingest.record import Nanos
-from ingest.summary import MAX_LINES, Line, PairCount, TemplateCount
+from ingest.summary import MAX_LINES, Line, PairCount, SequenceCount, TemplateCount
 
 MAX_LINE_TEXT = 2048
 """Characters of a line that are kept as evidence."""
@@ -37,6 +37,8 @@ class LogTally:
     templates: dict[str, _Template] = field(default_factory=dict)
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
     severities: dict[int, int] = field(default_factory=dict)
+    sequences: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Lines by sequence key and template."""
     _previous: dict[str | None, dict[str, str]] = field(default_factory=dict)
     """Last template by instance and sequence key."""
 
@@ -62,6 +64,10 @@ class LogTally:
             if before is not None:
                 self.pairs[before, template_id] = self.pairs.get((before, template_id), 0) + 1
             previous[event.sequence_key] = template_id
+            sequence = self.sequences.get(event.sequence_key)
+            if sequence is None:
+                sequence = self.sequences[event.sequence_key] = {}
+            sequence[template_id] = sequence.get(template_id, 0) + 1
 
     def unite(self, canonical: Callable[[str], str]) -> None:
         """Count what became an alias while the window was read with what it is an alias of."""
@@ -74,6 +80,9 @@ class LogTally:
         for (first, second), count in self.pairs.items():
             pair = canonical(first), canonical(second)
             pairs[pair] = pairs.get(pair, 0) + count
+        for sequence in self.sequences.values():
+            for name in [name for name in sequence if canonical(name) != name]:
+                sequence[canonical(name)] = sequence.get(canonical(name), 0) + sequence.pop(name)
         self.templates, self.pairs = templates, pairs
 
     def template_counts(self, text: Callable[[str], str]) -> tuple[TemplateCount, ...]:
@@ -85,6 +94,15 @@ class LogTally:
     def pair_counts(self) -> tuple[PairCount, ...]:
         """Return the pairs in order."""
         return tuple(PairCount(first=a, second=b, count=n) for (a, b), n in sorted(self.pairs.items()))
+
+    def sequence_counts(self) -> tuple[tuple[SequenceCount, ...], float]:
+        """Return what was written under each sequence key, and the share of keys that is counted."""
+        return kept_sequences(
+            [
+                SequenceCount(key=key, counts=tuple(sorted(counts.items())))
+                for key, counts in sorted(self.sequences.items())
+            ]
+        )
 
 
 def _line(event: LogEvent) -> Line:

@@ -9,9 +9,9 @@ calls whose spans did; whoever splits keeps a trace in one part. The `total` of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
@@ -22,15 +22,18 @@ from ingest.summary import (
     MAX_HISTOGRAMS,
     MAX_LINES,
     MAX_SAMPLES,
+    MAX_SEQUENCES,
     CallWindow,
     CounterPoint,
     CounterWindow,
     Line,
     OperationWindow,
     PairCount,
+    SequenceCount,
     SeriesWindow,
     TemplateCount,
     WindowSummary,
+    sequence_rank,
 )
 
 _T = TypeVar("_T")
@@ -57,12 +60,45 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         late=first.late + second.late,
         rejected=first.rejected + second.rejected,
         counters=_joined(first.counters, second.counters, lambda c: c.key, _counters),
+        **_sequences(first, second),
     )
 
 
 def change_order(change: ChangeEvent) -> tuple[Any, ...]:
     """Return the key that orders change events, the same whichever part they came from."""
     return (change.time, change.origin, change.kind, change.title, change.attributes)
+
+
+class _Sequences(TypedDict):
+    sequences: tuple[SequenceCount, ...]
+    sequence_share: float
+
+
+def _sequences(first: WindowSummary, second: WindowSummary) -> _Sequences:
+    both = _joined(first.sequences, second.sequences, lambda s: s.key, _sequence)
+    kept, share = kept_sequences(both, min(first.sequence_share, second.sequence_share))
+    return {"sequences": kept, "sequence_share": share}
+
+
+def _sequence(first: SequenceCount, second: SequenceCount) -> SequenceCount:
+    counts = dict(first.counts)
+    for template, count in second.counts:
+        counts[template] = counts.get(template, 0) + count
+    return SequenceCount(key=first.key, counts=tuple(sorted(counts.items())))
+
+
+def kept_sequences(
+    sequences: Sequence[SequenceCount], share: float = 1.0
+) -> tuple[tuple[SequenceCount, ...], float]:
+    """Return those below the largest share that leaves no more than there is room for, and that share.
+
+    Shares are halved, so that the same keys are left out of window after window, not others in each.
+    """
+    kept = [one for one in sequences if share >= 1.0 or sequence_rank(one.key) < share]
+    while len(kept) > MAX_SEQUENCES:
+        share /= 2
+        kept = [one for one in kept if sequence_rank(one.key) < share]
+    return tuple(kept), share
 
 
 def _identity(summary: WindowSummary) -> tuple[str, str, int, int]:

@@ -8,7 +8,7 @@ transaction, and a restart continues where the rows stand. Pure; time is that of
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -42,7 +42,9 @@ class Minutes:
 
     def add(self, summaries: Iterable[WindowSummary]) -> None:
         """Take summaries; a second one of the same window and service is merged into the first."""
-        for summary in summaries:
+        for whole in summaries:
+            # Sequences are for detectors; keys by the thousand would only fill the memory.
+            summary = replace(whole, sequences=(), sequence_share=1.0) if whole.sequences else whole
             key = (summary.environment, summary.service, summary.start - summary.start % MINUTE)
             group = self._groups.setdefault(key, {})
             before = group.get(summary.start)

@@ -6,6 +6,7 @@ records would have been, in any order and grouping (`ingest.merge`).
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,6 +17,7 @@ from ingest.record import Nanos, Origin
 from ingest.sketch import Sketch
 
 MAX_LINES = 3
+MAX_SEQUENCES = 2_000
 MAX_SAMPLES = 60
 MAX_HISTOGRAMS = 12
 """Samples of one histogram that a window keeps apart."""
@@ -55,6 +57,19 @@ class PairCount:
     first: str
     second: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceCount:
+    """What was written under one sequence key (a trace, a session, a block) in this window, by template."""
+
+    key: str
+    counts: tuple[tuple[str, int], ...]
+
+
+def sequence_rank(key: str) -> float:
+    """Return where a sequence key stands in [0, 1), evenly spread and the same everywhere."""
+    return zlib.crc32(key.encode()) / 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -173,6 +188,10 @@ class WindowSummary:
     rejected: int = 0
     counters: tuple[CounterWindow, ...] = ()
     """Only of a partial summary: in a whole one they have become `series`."""
+    sequences: tuple[SequenceCount, ...] = ()
+    """By key; only of the window itself, not of what is remembered of it."""
+    sequence_share: float = 1.0
+    """Keys are counted whose `sequence_rank` is below this: less than all where they are too many."""
 
     @property
     def lines(self) -> int:

@@ -20,12 +20,13 @@ from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
 from detectors.port import Detector
 from detectors.saturation import Saturation
+from detectors.sequences import Sequences
 from detectors.severity import SeverityRise
 from detectors.silence import Silence
 from detectors.suite import Suite
 from detectors.template_rate import TemplateRate
 from ingest.record import SECOND
-from ingest.summary import TemplateCount, WindowSummary
+from ingest.summary import SequenceCount, TemplateCount, WindowSummary
 from tests.support.windows import (
     call,
     closed,
@@ -181,7 +182,28 @@ def _used_up(index: int, strength: int) -> Sequence[WindowSummary]:
     return [metrics(index, [series("cpu.utilization", index, [used], unit="1")])]
 
 
+def _courses(index: int, strength: int, keys: int = 20) -> Sequence[WindowSummary]:
+    """Let every session be opened and closed, and ever more end with a refusal instead."""
+    rng = _noise(index)
+    usual = (("t_open", 1), ("t_close", 1))
+    sequences = [
+        SequenceCount(key=f"s{index}_{n}", counts=(*usual, ("t_serve", rng.randint(1, 9))))
+        for n in range(keys)
+    ]
+    refused = (("t_open", 1), ("t_refuse", 1))
+    sequences += [SequenceCount(key=f"r{index}_{n}", counts=refused) for n in range(2**strength)]
+    ordinary = [template("t_open", 20, index), template("t_refuse", strength, index, severity=17)]
+    return [replace(logs(index, ordinary), sequences=tuple(sequences[: None if strength else keys]))]
+
+
 SCENARIOS += (
+    Scenario(
+        name="sequences",
+        make=Sequences,
+        normal=lambda index: _courses(index, 0),
+        strange=_courses,
+        flood=lambda index: _courses(index, 0, keys=10_000),
+    ),
     Scenario(
         name="flow",
         make=Flow,
