@@ -38,6 +38,8 @@ _MOST = 10
 _REFIT = 500
 """Lines after which it is looked again which templates are structural."""
 _SHORTEST, _LONGEST = 30 * SECOND, 1800 * SECOND
+_TURN: Nanos = 600 * SECOND
+"""How old the present must be, at least, to be the past."""
 _PAUSES = 0.99
 """Share of pauses within keys that one must outlast to count as over for now."""
 
@@ -53,13 +55,25 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a key that paused was judged. `score` is −ln of the share of keys that stand where it does."""
+    """How a key that paused was judged. `score` is −ln of the share of keys that stand where it does.
+
+    `odd` is where few stand, `sudden` where few stood some time ago, whether or not many do now.
+    """
 
     key: str
     odd: bool
+    sudden: bool
     score: float
     stands: Vector
     last: Nanos
+
+
+@dataclass(slots=True)
+class Past:
+    """Where keys stood at some time."""
+
+    keys: float = 0.0
+    standing: dict[Vector, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,6 +92,10 @@ class SequenceModel:
     free: set[str] = field(default_factory=set)
     pauses: dict[int, float] = field(default_factory=dict)
     """Pauses within keys by the power of two of their seconds."""
+    past: Past = field(default_factory=Past)
+    coming: Past = field(default_factory=Past)
+    """What the past is and what it will be next."""
+    turned: Nanos = 0
     lines: int = 0
     dropped: int = 0
     """Keys let go of before they were judged, for lack of room."""
@@ -118,6 +136,18 @@ class SequenceModel:
             self.judged[name] = key
             yield self._verdict(name, key)
 
+    def turn(self, end: Nanos) -> None:
+        """Let time pass: what was the present ten minutes ago, or a bit longer, becomes the past."""
+        if end - self.turned >= _TURN and self.keys >= MINIMUM_KEYS:
+            self.past, self.coming, self.turned = self.coming, self._present(), end
+
+    def accept(self) -> None:
+        """Make the present the past: what was sudden is usual from now on."""
+        self.past, self.coming = self._present(), self._present()
+
+    def _present(self) -> Past:
+        return Past(keys=self.keys, standing=dict(self.standing))
+
     def patience(self) -> Nanos:
         """Return how long a key must have paused to be judged."""
         total, below = sum(self.pauses.values()), 0.0
@@ -131,7 +161,10 @@ class SequenceModel:
         share = self.standing.get(key.stands, 0.0) / self.keys
         score = -math.log(max(share, 0.5 / self.keys))
         odd = bool(key.stands) and share <= RARE
-        return Verdict(key=name, odd=odd, score=score, stands=key.stands, last=key.last)
+        known = self.past.keys >= MINIMUM_KEYS
+        stood = self.past.standing.get(key.stands, 0.0) / self.past.keys if known else share
+        sudden = bool(key.stands) and stood <= RARE
+        return Verdict(key=name, odd=odd, sudden=sudden, score=score, stands=key.stands, last=key.last)
 
     def _count(self, key: Key, template: str, count: int) -> None:
         before = key.counts.get(template, 0)
@@ -173,6 +206,8 @@ class SequenceModel:
                 self._leave(key)
                 key.stands = self._project(key)
                 self.standing[key.stands] = self.standing.get(key.stands, 0.0) + 1.0
+            # Where keys stood before is not told in these templates.
+            self.accept()
         if self.keys > FADE_AT:
             self._fade()
 

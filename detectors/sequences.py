@@ -140,9 +140,8 @@ class Sequences(Stateful[_State]):
         for (environment, name), service in sorted(self._state.services.items()):
             verdicts = list(service.model.settle(end))
             if verdicts:
-                odd = [verdict for verdict in verdicts if verdict.odd]
-                self._taken.extend((environment, name, verdict) for verdict in odd)
-                found.extend(self._judge(environment, name, service, verdicts, odd, end))
+                self._taken.extend((environment, name, verdict) for verdict in verdicts if verdict.odd)
+                found.extend(self._judge(environment, name, service, verdicts, end))
         del self._taken[:-MAX_TAKEN]
         return found
 
@@ -152,9 +151,9 @@ class Sequences(Stateful[_State]):
         name: str,
         service: _Service,
         verdicts: Sequence[Verdict],
-        odd: Sequence[Verdict],
         end: Nanos,
     ) -> Sequence[Anomaly]:
+        odd = [verdict for verdict in verdicts if verdict.odd or verdict.sudden]
         usual = service.usual.expected(len(verdicts))
         score = service.usual.score_one(len(odd), len(verdicts))
         enough = bool(odd) and len(odd) + sum(one for one, _ in service.usual.recent) >= _MINIMUM
@@ -164,7 +163,10 @@ class Sequences(Stateful[_State]):
         run = self._state.runs.extend(key, end - 10 * SECOND, end) if evidence else None
         if run is not None and self._state.runs.accepted(key, end):
             service.usual, high, run = _Usual(), False, None
+            service.model.accept()
         service.usual.learn_one(len(odd), len(verdicts), high=high)
+        if not high:
+            service.model.turn(end)
         if run is None:
             return ()
         finding = Finding(
