@@ -1,8 +1,8 @@
 """Edges that metrics tell of: the latency of calls as the caller and as the callee measured it.
 
 Service meshes and service graphs report per pair of services, in the metric's name (`latency.to.payments`,
-`latency.from.checkout`) or in a label (`destination_service_name`, `peer.service`). Where both ends tell of
-the same edge, what lies between them is the path's, as with spans.
+`latency.from.checkout`) or in labels (`destination_service_name`, `peer.service`, `client` and `server`).
+Where both ends tell of the same edge, what lies between them is the path's, as with spans.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import statistics
 from dataclasses import dataclass
 
 from agent.suspects.sides import Sides
-from agent.topology.links import ends_of
+from agent.topology.links import edge_of
 
-LATENCY = re.compile(r"latenc|duration|response.?time", re.IGNORECASE)
+LATENCY = re.compile(r"latenc|duration|response.?time|(?:client|server).seconds", re.IGNORECASE)
+CLIENT = re.compile(r"client", re.IGNORECASE)
+"""How a collector, which is neither end, calls what the caller measured."""
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 MIN_SAMPLES = 2
 """Samples of an incident that a level may be taken from."""
@@ -45,11 +47,10 @@ def metric_edges(sides: Sides) -> list[MetricEdge]:
                 statistics.median(v for _, v in before.series[key]) * scale,
                 statistics.median(v for _, v in samples) * scale,
             )
-            callee, caller = ends_of(key)
-            if callee in services and callee != service:
-                outer.setdefault((service, str(callee)), levels)
-            elif caller in services and caller != service:
-                inner.setdefault((str(caller), service), levels)
+            edge = edge_of(key, service)
+            if edge[0] != edge[1] and services.issuperset(edge):
+                measured_by_caller = service == edge[0] or (service != edge[1] and CLIENT.search(key.name))
+                (outer if measured_by_caller else inner).setdefault(edge, levels)
     return [
         MetricEdge(
             caller=caller,

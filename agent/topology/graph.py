@@ -1,51 +1,24 @@
 """Who calls whom and what runs where, learned from closed windows and from an edge list if one is given.
 
-Pure: time comes with the summaries. Learned edges and placements fade a day after they were last seen,
-given ones never. Cycles are ordinary; every walk is bounded and visits a service once. Environments
-never mix.
+Pure: time comes with the summaries. An edge counts from the confidence on that the evaluation believes too
+(`links`); until then it is remembered. Learned edges and placements fade a day after they were last seen,
+given ones never. Cycles are ordinary; every walk is bounded and visits a service once. Environments never
+mix.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from agent.topology.known import MAX_EDGES, VERSION, Edge, Environment, State, drop_oldest, forget, place
+from agent.topology.links import BELIEVED, Link, edge_of, votes_of
 from ingest.record import SECOND, Nanos
-from ingest.summary import WindowSummary
+from ingest.summary import SeriesKey, WindowSummary
 
-VERSION = 1
-FORGET_AFTER: Nanos = 24 * 3600 * SECOND
-MAX_EDGES = 20_000
-MAX_PLACEMENTS = 50_000
 _PRUNE_EVERY: Nanos = 600 * SECOND
-
-
-@dataclass(slots=True)
-class Edge:
-    """Calls seen over an edge and when last. `given` edges come from configuration."""
-
-    calls: int = 0
-    last: Nanos = 0
-    given: bool = False
-
-
-@dataclass(slots=True)
-class _Environment:
-    edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
-    nodes: dict[tuple[str, str], Nanos] = field(default_factory=dict)
-    """(service, node) -> when last seen."""
-    instances: dict[tuple[str, str], Nanos] = field(default_factory=dict)
-    """(service, instance) -> when last seen."""
-
-
-@dataclass(slots=True)
-class _State:
-    version: int = VERSION
-    environments: dict[str, _Environment] = field(default_factory=dict)
-    pruned: Nanos = 0
 
 
 class Topology:
@@ -60,44 +33,100 @@ class Topology:
         """Begin with the given edges (caller, callee), by environment and in all environments."""
         self._everywhere = frozenset(everywhere)
         self._given = {environment: tuple(pairs) for environment, pairs in (edges or {}).items()}
-        self._state = _State()
+        self._state = State()
+        self._named: dict[str, dict[tuple[str, SeriesKey], tuple[str, str]]] = {}
+        """The edges that series name, so that a name is read once."""
         self._index()
+
+    def learn(self, summaries: Sequence[WindowSummary]) -> None:
+        """Learn from one closed window of all services: calls, places, named edges, the order of lines."""
+        for summary in summaries:
+            self.add(summary)
+        for environment in sorted({summary.environment for summary in summaries}):
+            theirs = [one for one in summaries if one.environment == environment]
+            end = max(one.end for one in theirs)
+            for (caller, callee), votes in sorted(votes_of(theirs).items()):
+                self._note(environment, caller, callee, end).votes += votes
+                self._believe(environment, caller, callee)
+                self._believe(environment, callee, caller)
+            for caller, callee in sorted(self._measured(environment, theirs)):
+                self._note(environment, caller, callee, end).measured = True
+                self._believe(environment, caller, callee)
+
+    def _measured(self, environment: str, windows: Sequence[WindowSummary]) -> set[tuple[str, str]]:
+        known = self._state.environments[environment].reporting
+        cache = self._named.setdefault(environment, {})
+        found = set()
+        for window in windows:
+            for series in window.series:
+                key = window.service, series.key
+                edge = cache.get(key)
+                if edge is None:
+                    edge = cache[key] = edge_of(series.key, window.service)
+                if edge[0] != edge[1] and edge[0] in known and edge[1] in known:
+                    found.add(edge)
+        return found
 
     def add(self, summary: WindowSummary) -> None:
         """Learn the calls, instances and nodes of one window."""
-        environment = self._state.environments.setdefault(summary.environment, _Environment())
+        environment = self._state.environments.setdefault(summary.environment, Environment())
+        environment.reporting[summary.service] = summary.end
         for call in summary.calls:
-            if call.count <= 0 or call.callee == summary.service:
-                continue
-            edge = environment.edges.get((summary.service, call.callee))
-            if edge is None:
-                if len(environment.edges) >= MAX_EDGES:
-                    _drop_oldest(environment)
-                    self._index()
-                edge = environment.edges[(summary.service, call.callee)] = Edge()
-                self._link(summary.environment, summary.service, call.callee)
-            edge.calls += call.count
-            edge.last = max(edge.last, summary.end)
+            if call.count > 0 and call.callee != summary.service:
+                edge = self._note(summary.environment, summary.service, call.callee, summary.end)
+                edge.calls += call.count
+                self._believe(summary.environment, summary.service, call.callee)
         for instance in summary.instances:
-            _place(environment.instances, (summary.service, instance), summary.end)
+            place(environment.instances, (summary.service, instance), summary.end)
         for instance, node in summary.nodes:
-            _place(environment.instances, (summary.service, instance), summary.end)
-            _place(environment.nodes, (summary.service, node), summary.end)
+            place(environment.instances, (summary.service, instance), summary.end)
+            place(environment.nodes, (summary.service, node), summary.end)
             self._nodes.setdefault((summary.environment, summary.service), set()).add(node)
         if summary.end - self._state.pruned >= _PRUNE_EVERY:
             self._prune(summary.end)
 
+    def _note(self, name: str, caller: str, callee: str, end: Nanos) -> Edge:
+        environment = self._state.environments[name]
+        edge = environment.edges.get((caller, callee))
+        if edge is None:
+            if len(environment.edges) >= MAX_EDGES:
+                drop_oldest(environment)
+                self._index()
+            edge = environment.edges[caller, callee] = Edge()
+        edge.last = max(edge.last, end)
+        return edge
+
+    def _believe(self, name: str, caller: str, callee: str) -> None:
+        """Let an edge count, or no longer: lines that came the other way may speak against it later."""
+        link = self._link_of(name, (caller, callee))
+        if link is not None and link.confidence >= BELIEVED:
+            self._callees.setdefault((name, caller), set()).add(callee)
+            self._callers.setdefault((name, callee), set()).add(caller)
+        elif callee in self._callees.get((name, caller), ()):
+            self._callees[name, caller].discard(callee)
+            self._callers[name, callee].discard(caller)
+
+    def _link_of(self, name: str, ends: tuple[str, str]) -> Link | None:
+        edges = self._state.environments[name].edges
+        edge = edges.get(ends)
+        return edge.link(ends, edges.get((ends[1], ends[0]))) if edge is not None else None
+
     def services(self, environment: str) -> tuple[str, ...]:
         """Return all services that call or are called or run somewhere, sorted."""
-        known = self._state.environments.get(environment, _Environment())
-        ends = {service for edge in known.edges for service in edge}
+        known = self._state.environments.get(environment, Environment())
+        ends = {service for edge in self.edges(environment) for service in edge}
         placed = {service for service, _ in known.nodes} | {service for service, _ in known.instances}
         return tuple(sorted(ends | placed))
 
     def edges(self, environment: str) -> tuple[tuple[str, str], ...]:
-        """Return all (caller, callee), sorted."""
-        known = self._state.environments.get(environment)
-        return tuple(sorted(known.edges)) if known is not None else ()
+        """Return all believed (caller, callee), sorted."""
+        believed = (link for link in self.links(environment) if link.confidence >= BELIEVED)
+        return tuple((link.caller, link.callee) for link in believed)
+
+    def links(self, environment: str) -> tuple[Link, ...]:
+        """Return every edge, believed or not, with its surest source and confidence, sorted."""
+        known = self._state.environments.get(environment, Environment()).edges
+        return tuple(known[ends].link(ends, known.get((ends[1], ends[0]))) for ends in sorted(known))
 
     def callees(self, environment: str, service: str) -> tuple[str, ...]:
         """Return whom `service` calls, sorted."""
@@ -122,7 +151,7 @@ class Topology:
 
     def instances(self, environment: str, service: str) -> tuple[str, ...]:
         """Return the instances of `service`, sorted."""
-        known = self._state.environments.get(environment, _Environment())
+        known = self._state.environments.get(environment, Environment())
         return tuple(sorted(instance for owner, instance in known.instances if owner == service))
 
     def same_node(self, environment: str, first: str, second: str) -> bool:
@@ -140,9 +169,8 @@ class Topology:
 
     def roots(self, environment: str) -> tuple[str, ...]:
         """Return services that call others and that nobody calls, sorted."""
-        known = self._state.environments.get(environment, _Environment())
-        called = {callee for _, callee in known.edges}
-        return tuple(sorted({caller for caller, _ in known.edges} - called))
+        edges = self.edges(environment)
+        return tuple(sorted({caller for caller, _ in edges} - {callee for _, callee in edges}))
 
     def dump(self) -> bytes:
         """Return what has been learned."""
@@ -151,7 +179,7 @@ class Topology:
     def load(self, state: bytes) -> None:
         """Replace what has been learned; the given edges stay. Raises ValueError on other bytes."""
         try:
-            loaded = msgspec.msgpack.decode(state, type=_State)
+            loaded = msgspec.msgpack.decode(state, type=State)
         except msgspec.DecodeError as error:
             raise ValueError(f"the topology's state cannot be read ({error}); start without it") from error
         if loaded.version != VERSION:
@@ -162,7 +190,7 @@ class Topology:
     def _index(self) -> None:
         """Rebuild the lookup tables from the edges; given edges are added where missing."""
         for name, pairs in self._given.items():
-            environment = self._state.environments.setdefault(name, _Environment())
+            environment = self._state.environments.setdefault(name, Environment())
             for caller, callee in pairs:
                 environment.edges.setdefault((caller, callee), Edge()).given = True
         self._callees: dict[tuple[str, str], set[str]] = {}
@@ -170,39 +198,16 @@ class Topology:
         self._nodes: dict[tuple[str, str], set[str]] = {}
         for name, environment in self._state.environments.items():
             for caller, callee in environment.edges:
-                self._link(name, caller, callee)
+                self._believe(name, caller, callee)
             for service, node in environment.nodes:
                 self._nodes.setdefault((name, service), set()).add(node)
 
-    def _link(self, environment: str, caller: str, callee: str) -> None:
-        self._callees.setdefault((environment, caller), set()).add(callee)
-        self._callers.setdefault((environment, callee), set()).add(caller)
-
     def _prune(self, now: Nanos) -> None:
         self._state.pruned = now
+        self._named.clear()
         for environment in self._state.environments.values():
-            environment.edges = {
-                pair: edge
-                for pair, edge in environment.edges.items()
-                if edge.given or now - edge.last < FORGET_AFTER
-            }
-            for places in (environment.nodes, environment.instances):
-                for key in [key for key, last in places.items() if now - last >= FORGET_AFTER]:
-                    del places[key]
+            forget(environment, now)
         self._index()
-
-
-def _place(places: dict[tuple[str, str], Nanos], key: tuple[str, str], seen: Nanos) -> None:
-    if key not in places and len(places) >= MAX_PLACEMENTS:
-        del places[min(places, key=lambda old: (places[old], old))]
-    places[key] = max(places.get(key, 0), seen)
-
-
-def _drop_oldest(environment: _Environment) -> None:
-    """Make room for some at once, so that the lookup tables are not rebuilt for every new edge."""
-    learned = [pair for pair, edge in environment.edges.items() if not edge.given]
-    for pair in sorted(learned, key=lambda pair: (environment.edges[pair].last, pair))[: MAX_EDGES // 20]:
-        del environment.edges[pair]
 
 
 def _walk(

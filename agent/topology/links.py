@@ -81,8 +81,12 @@ def spanned(windows: Iterable[WindowSummary]) -> Iterator[Link]:
             calls[ends] = calls.get(ends, 0) + call.count
     for (caller, callee), count in sorted(calls.items()):
         if count > 0:
-            confidence = (count + 1) / (count + 2)
-            yield Link(caller=caller, callee=callee, source=Source.SPANS, confidence=confidence)
+            yield Link(caller=caller, callee=callee, source=Source.SPANS, confidence=by_calls(count))
+
+
+def by_calls(count: int) -> float:
+    """Return how sure an edge is that this many calls were seen on."""
+    return (count + 1) / (count + 2)
 
 
 def measured(windows: Iterable[WindowSummary]) -> Iterator[Link]:
@@ -92,13 +96,20 @@ def measured(windows: Iterable[WindowSummary]) -> Iterator[Link]:
     found: set[tuple[str, str]] = set()
     for window in held:
         for series in window.series:
-            callee, caller = ends_of(series.key)
-            if callee in services:
-                found.add((window.service, str(callee)))
-            elif caller in services:
-                found.add((str(caller), window.service))
+            caller, callee = edge_of(series.key, window.service)
+            if caller in services and callee in services:
+                found.add((caller, callee))
     for caller, callee in sorted(found):
         yield Link(caller=caller, callee=callee, source=Source.METRICS, confidence=MEASURED)
+
+
+def edge_of(key: SeriesKey, service: str) -> tuple[str, str]:
+    """Return the (caller, callee) that a series of `service` is about; twice the same where it names nobody.
+
+    A mesh's proxy names one end or both beside its own service, a collector's service graph both of others.
+    """
+    callee, caller = ends_of(key)
+    return caller or service, callee or service
 
 
 def ends_of(key: SeriesKey) -> tuple[str | None, str | None]:
@@ -118,6 +129,14 @@ def logged(windows: Iterable[WindowSummary]) -> Iterator[Link]:
 
     Where both directions were seen, each counts by its share: only one of two services comes first.
     """
+    votes = votes_of(windows)
+    for (caller, callee), count in sorted(votes.items()):
+        confidence = by_lines(count, votes.get((callee, caller), 0))
+        yield Link(caller=caller, callee=callee, source=Source.LOGS, confidence=confidence)
+
+
+def votes_of(windows: Iterable[WindowSummary]) -> dict[tuple[str, str], int]:
+    """Return in how many traces a service's first line came directly after one of another, by that pair."""
     votes: dict[tuple[str, str], int] = {}
     for trace in traces_of(windows):
         seen = {trace[0][1]}
@@ -125,10 +144,12 @@ def logged(windows: Iterable[WindowSummary]) -> Iterator[Link]:
             if second not in seen:
                 votes[first, second] = votes.get((first, second), 0) + 1
                 seen.add(second)
-    for (caller, callee), count in sorted(votes.items()):
-        share = count / (count + votes.get((callee, caller), 0))
-        confidence = LOGGED * share * count / (count + DOUBT)
-        yield Link(caller=caller, callee=callee, source=Source.LOGS, confidence=confidence)
+    return votes
+
+
+def by_lines(count: int, against: int) -> float:
+    """Return how sure an edge is that this many traces speak for, and that many for the other direction."""
+    return LOGGED * count / (count + against) * count / (count + DOUBT)
 
 
 def hops(windows: Iterable[WindowSummary]) -> Iterator[tuple[str, str, float]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import msgspec
 import pytest
 
 from agent.topology import Topology
-from agent.topology.graph import MAX_EDGES
-from ingest.summary import WindowSummary
-from tests.support.windows import call, traffic
+from agent.topology.known import MAX_EDGES
+from agent.topology.links import BELIEVED
+from ingest.record import SECOND, Origin
+from ingest.summary import SeriesKey, WindowSummary
+from tests.support.windows import call, logs, metrics, series, start_of, template, traffic
 
 DAY = 24 * 360
 """Windows a day."""
@@ -108,3 +113,78 @@ def test_edges_are_bounded() -> None:
     assert ("web", "cart") in edges
     assert ("web", f"host-2-{MAX_EDGES // 2 - 1}") in edges
     assert topology.callees("shop", "web") == tuple(callee for _, callee in edges)
+
+
+def _traced(index: int, service: str, *traces: tuple[str, float]) -> WindowSummary:
+    """Return a window with a line of each trace, so many seconds into it."""
+    written = template(f"of {service}", len(traces), index)
+    lines = tuple(
+        dataclasses.replace(
+            written.lines[0],
+            time=start_of(index) + round(after * SECOND),
+            origin=Origin(topic=service, partition=0, offset=number),
+            trace_id=trace,
+        )
+        for number, (trace, after) in enumerate(traces)
+    )
+    return logs(index, [dataclasses.replace(written, lines=lines)], service=service)
+
+
+def test_lines_that_share_a_trace_become_edges_once_there_are_enough() -> None:
+    """Without spans, the order of lines tells who asks whom; few traces are remembered, not yet believed."""
+    topology = Topology()
+    topology.learn([_traced(0, "web", ("t1", 0.1)), _traced(0, "cart", ("t1", 0.2))])
+    assert topology.edges("shop") == ()
+    assert [(one.source, one.confidence < BELIEVED) for one in topology.links("shop")] == [("logs", True)]
+    for index in range(1, 8):
+        topology.learn([_traced(index, "web", ("t", 0.1)), _traced(index, "cart", ("t", 0.2))])
+    assert topology.callees("shop", "web") == ("cart",)
+    again = Topology()
+    again.load(topology.dump())
+    assert again.adjacent("shop", "cart", "web")
+
+
+def test_lines_in_both_orders_take_an_edge_back() -> None:
+    """Where as many traces go the other way, neither is known to ask the other."""
+    topology = Topology()
+    for index in range(8):
+        topology.learn([_traced(index, "web", ("t", 0.1)), _traced(index, "cart", ("t", 0.2))])
+    for index in range(8, 24):
+        topology.learn([_traced(index, "web", ("t", 0.2)), _traced(index, "cart", ("t", 0.1))])
+    assert topology.callees("shop", "web") == ()
+    assert topology.callees("shop", "cart") == ("web",)
+
+
+@pytest.mark.parametrize(
+    ("reporter", "labels"),
+    [
+        ("cart", (("destination_workload", "cart"), ("source_workload", "web"))),
+        ("web", (("destination_workload", "cart"), ("source_workload", "web"))),
+        ("collector", (("client", "web"), ("server", "cart"))),
+    ],
+)
+def test_metrics_that_name_both_ends_become_edges(reporter: str, labels: tuple[tuple[str, str], ...]) -> None:
+    """A mesh tells of an edge from either end, a service graph from neither; both ends have to report."""
+    named = dataclasses.replace(
+        series("requests_total", 0, [1.0]), key=SeriesKey(name="requests_total", labels=labels)
+    )
+    topology = Topology()
+    topology.learn([metrics(0, [named], service=reporter)])
+    if reporter == "collector":
+        assert topology.edges("shop") == ()
+    topology.learn([metrics(1, [], service="web"), metrics(1, [], service="cart")])
+    topology.learn([metrics(2, [named], service=reporter)])
+    assert topology.edges("shop") == (("web", "cart"),)
+    assert topology.links("shop")[0].source == "metrics"
+
+
+def test_a_state_of_before_metrics_and_lines_counted_can_be_read() -> None:
+    """Fields that came later have defaults: nothing that was learned is lost on an upgrade."""
+    old = {
+        "version": 1,
+        "environments": {"shop": {"edges": {}, "nodes": {}, "instances": {}}},
+        "pruned": 0,
+    }
+    topology = Topology({"shop": [("web", "cart")]})
+    topology.load(msgspec.msgpack.encode(old))
+    assert topology.edges("shop") == (("web", "cart"),)
