@@ -5,10 +5,14 @@ investigation. The detectors learn from the first two thirds of each signal's (s
 opens on the last third is a false page, what opens inside the incident is a fault found. In a quiet
 recording anything that opens is a false page. An incident that comes again counts as opening. A quiet
 recording that is held out from some time on counts there for what opens from then on.
+
+How soon an incident opens is counted from when the fault began, as the recording's truth has it. No effect
+of a fault can be seen before that, so from the first visible effect on it is as soon or sooner.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +28,8 @@ from ingest.recordings import Interval, Recording
 Edges = tuple[tuple[str, str], ...]
 TICK: Nanos = SECOND
 HOUR: Nanos = 3600 * SECOND
+SOON = (60, 30)
+"""Seconds from a fault's beginning within which an opening is soon."""
 EMPTY_EVERY: Nanos = 60 * SECOND
 """How often what the replay would store is let go of."""
 
@@ -52,6 +58,8 @@ class Opened:
     fault: bool
     baseline: bool
     held_out: bool = False
+    delay: Nanos | None = None
+    """From the incident's start to the first opening inside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +79,23 @@ def evaluate(
     on_case: Callable[[str], None] = lambda _: None,
 ) -> Figures:
     """Return the figures per system; `pipeline` makes a fresh one for the topology of a recording."""
-    figures: Figures = {}
+    counted: Figures = {}
     for system in systems(data, only):
         known = labels(system)
         faults = [_judged(system, truth, pipeline, on_case) for truth in known.truths]
         quiet = [_stills(system, label, pipeline, on_case) for label in known.quiet]
         judged: list[Opened | Still] = [*faults, *(still for parted in quiet for still in parted)]
-        groups = {group: _figures(members) for group, members in parts(system.name, judged).items()}
+        groups = {group: figures(members) for group, members in parts(system.name, judged).items()}
         if groups:
-            groups[system.name] = _figures([*faults, *map(_whole, quiet)])
-        figures |= groups
-    if not figures:
+            groups[system.name] = figures([*faults, *map(_whole, quiet)])
+        counted |= groups
+    if not counted:
         raise DataError(f"{data}: the truth.jsonl files name no recordings")
-    return figures
+    return counted
 
 
-def _figures(judged: Sequence[Opened | Still]) -> Group:
+def figures(judged: Sequence[Opened | Still]) -> Group:
+    """Return the figures of one group of recordings."""
     faults = [one for one in judged if isinstance(one, Opened)]
     quiet = [one for one in judged if isinstance(one, Still)]
     group: Group = {}
@@ -94,12 +103,21 @@ def _figures(judged: Sequence[Opened | Still]) -> Group:
         group["opened_fault"] = share(one.fault for one in faults)
         group["opened_baseline"] = share(one.baseline for one in faults)
         group["cases"] = len(faults)
+        group |= _delays([one.delay for one in faults])
     if quiet:
         group["opened_quiet"] = share(one.opened > 0 for one in quiet)
         group["quiet"] = len(quiet)
+        group["quiet_openings"] = sum(one.opened for one in quiet)
         hours = sum(one.length for one in quiet) / HOUR
         group["quiet_per_hour"] = sum(one.opened for one in quiet) / hours if hours else 0.0
     return group
+
+
+def _delays(delays: Sequence[Nanos | None]) -> Group:
+    """Return how many faults opened how soon, and the median over those that did; what did not is late."""
+    opened = [delay / SECOND for delay in delays if delay is not None]
+    group: Group = {f"within_{soon}s": sum(delay <= soon for delay in opened) / len(delays) for soon in SOON}
+    return group | ({"delay_median_seconds": statistics.median(opened)} if opened else {})
 
 
 def _whole(stills: Sequence[Still]) -> Still:
@@ -147,9 +165,11 @@ def _signals(change: IncidentChange, anomalies: dict[str, Anomaly]) -> frozenset
 
 def judged(found: Sequence[Opening], incident: Interval, baseline: dict[str, Interval]) -> Opened:
     """Say where incidents opened; the time of an opening is the end of the window that led to it."""
+    inside = [one.at for one in found if incident.start < one.at <= incident.end]
     return Opened(
-        fault=any(incident.start < one.at <= incident.end for one in found),
+        fault=bool(inside),
         baseline=any(_in_last_third(one, baseline) for one in found),
+        delay=min(inside) - incident.start if inside else None,
     )
 
 
@@ -170,7 +190,8 @@ def _judged(
     if incident is None:
         raise DataError(f"{recording.path}: has a root cause but no incident interval")
     opened = judged(openings(recording, pipeline(_edges(recording))), incident, recording.shifted_baseline())
-    on_case(f"{system.name} {truth.id} fault {opened.fault} baseline {opened.baseline}")
+    after = "" if opened.delay is None else f" after {opened.delay / SECOND:.0f} s"
+    on_case(f"{system.name} {truth.id} fault {opened.fault}{after} baseline {opened.baseline}")
     return replace(opened, held_out=truth.held_out)
 
 

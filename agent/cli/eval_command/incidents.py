@@ -20,6 +20,8 @@ def incidents(data: Path, json_path: str | None, system: str) -> None:
 
     Replays each recording through the service's own stages: the detectors learn from the first two thirds
     of the baseline. opened_fault is better the higher, opened_baseline and opened_quiet the lower.
+    within_60s, within_30s and delay_median_seconds count from when the truth says that the fault began, so
+    from its first visible effect on it is as soon or sooner; a fault that opened nothing is in neither.
     """
     from agent.app import parts
     from agent.evaluate import openings

@@ -12,6 +12,7 @@ from agent.evaluate.data import DataError, Quiet
 from agent.evaluate.openings import Opened, Opening, judged, stills
 from agent.pipeline import Pipeline
 from agent.settings import load_settings
+from ingest.record import SECOND
 from ingest.recordings import Interval
 from ingest.times import format_time
 from tests.support.labelled import BASELINE, FAULT, row, write_recording, write_truth
@@ -54,6 +55,24 @@ def test_nothing_opened_is_nothing() -> None:
     assert judged([], INCIDENT, BASE) == Opened(fault=False, baseline=False)
 
 
+def test_a_delay_counts_from_the_start_of_the_incident() -> None:
+    """The first opening inside the incident sets the delay; one before it and later ones do not."""
+    found = [Opening(at=at, signals=LOGS) for at in (390, 299, 342)]
+    assert judged(found, INCIDENT, BASE).delay == 42
+    assert judged(found[1:2], INCIDENT, BASE).delay is None
+
+
+def test_what_is_soon() -> None:
+    """Shares are of all faults, the median is of those that opened; without any there is none."""
+    delays = [None, *(seconds * SECOND for seconds in (30, 31, 61))]
+    cases = [Opened(fault=delay is not None, baseline=False, delay=delay) for delay in delays]
+    figures = openings.figures(cases)
+    assert (figures["within_30s"], figures["within_60s"], figures["delay_median_seconds"]) == (0.25, 0.5, 31)
+    nothing = openings.figures(cases[:1])
+    assert nothing["within_60s"] == 0.0
+    assert "delay_median_seconds" not in nothing
+
+
 def test_shares_over_recordings(tmp_path: Path) -> None:
     """One fault found, one that came too early and was a false page, one quiet, one not quiet at all."""
     late = BASELINE - 200
@@ -72,8 +91,12 @@ def test_shares_over_recordings(tmp_path: Path) -> None:
             "opened_fault": 0.5,
             "opened_baseline": 0.5,
             "cases": 2,
+            "within_60s": 0.5,
+            "within_30s": 0.5,
+            "delay_median_seconds": pytest.approx(10, abs=10),
             "opened_quiet": 0.5,
             "quiet": 2,
+            "quiet_openings": 1,
             "quiet_per_hour": pytest.approx(1 / (2 * (BASELINE + FAULT) / 3600)),
         }
     }
