@@ -24,7 +24,9 @@ from detectors.versioned import RefusedError, Retired
 from detectors.versions import Versions
 from ingest.decode import Decode
 from ingest.events import AlertEvent, DecodeError, Event, Receipt, Reject, RejectReason
+from ingest.merged import MergedWindows
 from ingest.minutes import Minutes
+from ingest.partials import Mark, Part
 from ingest.record import Nanos, Record
 from ingest.redaction import RedactionError, Redactor
 from ingest.summary import ClosedWindow
@@ -52,6 +54,10 @@ class Outcome:
     """Live incidents that differ from the last outcome's, a change told or not."""
     retired: list[Retired] = field(default_factory=list)
     """Versions of detectors' models that ended."""
+    parts: list[Part] = field(default_factory=list)
+    """What an ingest half hands on to detection; with it alerts, and how far it is."""
+    alerts: list[AlertEvent] = field(default_factory=list)
+    mark: Mark | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,14 +86,15 @@ class Pipeline:
         *,
         decode: Decode,
         redactor: Redactor,
-        windows: Windows,
+        windows: Windows | MergedWindows,
         suite: Suite,
         correlator: Correlator,
         topology: Topology,
         minutes: Minutes,
         models: Versions | None = None,
     ) -> None:
-        self._decode, self._redactor, self.windows = decode, redactor, windows
+        self._decode, self._redactor = decode, redactor
+        self.windows: Windows | MergedWindows = windows
         self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
         self.models = models or Versions()
         """The suite's detectors as versions of their models."""
@@ -112,6 +119,8 @@ class Pipeline:
                 taken += 1
             except RedactionError as error:
                 rejects.append(Reject(reason=RejectReason.REDACTION_FAILED, detail=str(error)))
+            except DecodeError as error:
+                rejects.append(error.reject)
         if rejects:
             self._refuse(record, tuple(rejects))
         return Receipt(events=taken, rejects=tuple(rejects))
@@ -124,6 +133,14 @@ class Pipeline:
         # no telemetry at all (alerts over HTTP) does time have to move them by itself.
         if not self.windows.buffered and self._correlator.incidents():
             self._correlate((), self.windows.stream_time(wall))
+
+    @property
+    def hurried(self) -> bool:
+        """True when somebody waits for the next commit: never, where all stages are in one process."""
+        return False
+
+    def hand_over(self) -> None:
+        """Get ready to end for good: nothing, where the state that is stored says where to go on."""
 
     def finish(self) -> None:
         """Close every open window: the end of a recording."""
@@ -165,6 +182,10 @@ class Pipeline:
         if isinstance(event, AlertEvent):
             self._alert(event, max(event.time, self.windows.stream_time(wall)))
             return
+        if isinstance(self.windows, MergedWindows):
+            raise DecodeError(
+                RejectReason.UNKNOWN_FORMAT, "this process detects; send telemetry to one of role ingest"
+            )
         origin = record.origin
         self.windows.add(event, partition=(origin.topic, origin.partition), wall=wall)
 

@@ -1,7 +1,8 @@
 """The stream thread: polls the source, feeds the pipeline, commits in three numbered steps.
 
-1. Dead letters are produced and flushed. 2. One SQL transaction holds incidents, anomalies, outbox,
-telemetry, due investigations, snapshot and offsets, fenced by the owner's epoch. 3. The source commits.
+1. Dead letters, and from an ingest process the parts of windows, are produced and flushed. 2. One SQL
+transaction holds incidents, anomalies, outbox, telemetry, due investigations, snapshot and offsets, fenced
+by the owner's epoch. 3. The source commits.
 A kill between any two steps repeats work and loses nothing: ids are deterministic and step 2 decides
 where to start again. This is the consumer boundary: what the loop cannot foresee is counted, logged
 with its cause and ends the thread, so that the supervisor restarts it from the last checkpoint.
@@ -24,6 +25,7 @@ from agent.store.port import Checkpoint, FencedError, OutboxEntry, Restored, Str
 from detectors.manifest import Status
 from ingest.deadletter import DeadLetterSink
 from ingest.events import Receipt
+from ingest.partials import PartSink
 from ingest.record import SECOND, Nanos, Record
 from ingest.sources.port import Rebalanced, Source
 
@@ -68,6 +70,7 @@ class Stream:
         store: StreamStore,
         dead_letters: DeadLetterSink,
         announce: Announce,
+        parts: PartSink | None = None,
         checkpoint_every: Nanos = 5 * SECOND,
         clock: Callable[[], Nanos] = time.time_ns,
         on_step: Callable[[int], None] = lambda _: None,
@@ -75,6 +78,7 @@ class Stream:
     ) -> None:
         self._owner, self._build, self._source, self._store = owner, pipeline, source, store
         self._dead_letters, self._announce, self._clock = dead_letters, announce, clock
+        self._parts = parts
         self._every, self._on_step, self._restart_after = checkpoint_every, on_step, restart_after
         self._inbox: queue.Queue[tuple[Record, Future[Receipt]]] = queue.Queue(maxsize=1000)
         self._waiting: list[tuple[Future[Receipt], Receipt]] = []
@@ -104,8 +108,14 @@ class Stream:
         self._leaders.put((incident_id, service))
 
     def positions(self, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Return where to read on, for partitions the stream has been at."""
-        return {part: self._positions[part] for part in partitions if part in self._positions}
+        """Return where to read on, for partitions that this stream, or since then another, has been at.
+
+        Another owner's offset counts where it is further: what lies before it stands in that owner's state.
+        """
+        found = {part: self._positions[part] for part in partitions if part in self._positions}
+        for part, offset in self._store.read_up_to(partitions).items():
+            found[part] = max(offset, found.get(part, 0))
+        return found
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop`, then finish the step, commit and close the source."""
@@ -169,10 +179,11 @@ class Stream:
             now = self._clock()
             self._wait_for_unread(now)
             self.pipeline.tick(now)
-            if now - saved >= (self._pause if self._waiting else self._every):
+            if now - saved >= (self._pause if self._waiting or self.pipeline.hurried else self._every):
                 self.commit()
                 saved, begun = self._clock(), now
                 self._pause = min(self._every, PAUSE * (saved - begun))
+        self.pipeline.hand_over()
         self.commit()
 
     def _read(self, stop: threading.Event) -> None:
@@ -231,6 +242,8 @@ class Stream:
         outcome = self.pipeline.outcome()
         for record, rejects in outcome.refused:
             self._dead_letters.put(record, rejects)
+        if self._parts is not None:
+            self._parts.publish(outcome.parts, outcome.alerts, outcome.mark)
         self._dead_letters.flush()
         self._on_step(1)
         checkpoint = self._checkpoint(outcome, answers)

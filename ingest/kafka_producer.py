@@ -97,16 +97,37 @@ class Producer:
         self._closed = False
         self._mine = _Sent()
 
-    def send(self, topic: str, *, key: bytes | None, value: bytes, headers: Headers = ()) -> None:
+    def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
         """Queue one record; waits for room or metadata up to `max_block_ms`. Raises DeliveryError."""
         producer = self._connected()
         try:
-            future = producer.send(topic, key=key, value=value, headers=list(headers))
+            future = producer.send(topic, key=key, value=value, headers=list(headers), partition=partition)
         except KafkaError as error:
             raise DeliveryError(
                 f"topic {topic}: {error}; check the broker and the topic's settings"
             ) from error
         self._mine.add(topic, future)
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """Return a topic's partitions; waits for metadata up to `max_block_ms`. Raises DeliveryError."""
+        producer = self._connected()
+        try:
+            found = producer.partitions_for(topic)
+        except KafkaError as error:
+            raise DeliveryError(
+                f"topic {topic}: {error}; create it, or let the broker create topics"
+            ) from error
+        if not found:
+            raise DeliveryError(f"topic {topic} has no partitions yet; create it")
+        return tuple(sorted(found))
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Wait until all is delivered, at most `timeout_s`.

@@ -120,6 +120,10 @@ class Watermark:
         now = self._now(wall)
         return self.time if now is None or (self.time is not None and self.time > now) else now
 
+    def active(self, wall: Nanos) -> tuple[Partition, ...]:
+        """Return the partitions that are not idle at `wall`."""
+        return tuple(key for key, state in self.partitions.items() if wall - state.awake < self._idle)
+
     def give_up_held(self) -> tuple[Windowed, ...]:
         """Return and drop all events that are still held."""
         held = tuple(event for state in self.partitions.values() for event in state.held)

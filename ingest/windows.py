@@ -148,6 +148,20 @@ class Windows:
             return ()
         return self._close(max(self._open) + self._width)
 
+    def part(self) -> tuple[ClosedWindow, ...]:
+        """Return what open windows hold so far and let go of it, closing none: for whoever merges parts."""
+        opened, self._open = self._open, {}
+        return tuple(self._closed(opened[start], start) for start in sorted(opened))
+
+    @property
+    def reached(self) -> Nanos | None:
+        """The time up to which windows have closed; None before the first."""
+        return self._next
+
+    def active(self, wall: Nanos) -> tuple[Partition, ...]:
+        """Return the partitions that time waits for: those that are not idle."""
+        return self._watermark.active(wall)
+
     def stream_time(self, wall: Nanos) -> Nanos:
         """Return the event time that the stream has reached; `wall` where nothing has come yet."""
         time = self._watermark.peek(wall)

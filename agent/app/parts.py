@@ -27,6 +27,7 @@ from psycopg_pool import ConnectionPool
 
 from agent.analysis import Analysis, Stage
 from agent.app.language import Language, TokenBudget
+from agent.halves import DetectHalf, IngestHalf
 from agent.incidents import Correlator, Policy
 from agent.investigate import (
     Budget,
@@ -54,6 +55,7 @@ from detectors.suite import Suite, default_detectors
 from detectors.versions import Versions
 from ingest.decode import Choice, Decode
 from ingest.events import TopicDefaults
+from ingest.merged import MergedWindows
 from ingest.minutes import Minutes
 from ingest.record import SECOND
 from ingest.redaction import Redactor
@@ -134,31 +136,43 @@ def tell_choice(choice: Choice) -> None:
 
 
 def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
-    """Return a maker of fresh pipelines; each has its own state."""
+    """Return a maker of fresh pipelines, or of the half that the role says; each has its own state."""
     decode = Decode(topics(settings), tell_choice)
+
+    def windows(*, whole: bool) -> Windows:
+        return Windows(
+            Templates(),
+            width=settings.windows.width * SECOND,
+            lateness=settings.windows.lateness * SECOND,
+            idle=settings.windows.idle * SECOND,
+            whole=whole,
+        )
+
+    def ingest_half() -> Pipeline:
+        return IngestHalf(
+            owner=settings.owner, decode=decode, redactor=Redactor(key), windows=windows(whole=False)
+        )
 
     def build() -> Pipeline:
         detectors = default_detectors(
             alarms_a_day=settings.detectors.alarms_a_day, horizon=settings.detectors.horizon * SECOND
         )
         versions = Versions(detectors, rules(settings.retraining))
-        return Pipeline(
-            decode=decode,
-            redactor=Redactor(key),
-            windows=Windows(
-                Templates(),
-                width=settings.windows.width * SECOND,
-                lateness=settings.windows.lateness * SECOND,
-                idle=settings.windows.idle * SECOND,
-            ),
-            suite=Suite(versions.detectors),
-            correlator=Correlator(policy(settings.incidents)),
-            topology=Topology(everywhere=settings.edges),
-            minutes=Minutes(),
-            models=versions,
-        )
+        stages: dict[str, Any] = {
+            "decode": decode,
+            "redactor": Redactor(key),
+            "suite": Suite(versions.detectors),
+            "correlator": Correlator(policy(settings.incidents)),
+            "topology": Topology(everywhere=settings.edges),
+            "minutes": Minutes(),
+            "models": versions,
+        }
+        if settings.role == "detect":
+            width, idle = settings.windows.width * SECOND, settings.windows.idle * SECOND
+            return DetectHalf(merged=MergedWindows(Templates(), width=width, idle=idle), **stages)
+        return Pipeline(windows=windows(whole=True), **stages)
 
-    return build
+    return ingest_half if settings.role == "ingest" else build
 
 
 def policy(incidents: IncidentSettings) -> Policy:

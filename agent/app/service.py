@@ -33,6 +33,7 @@ from agent.stream import Stream
 from ingest.deadletter import DeadLetterSink, FileDeadLetters, KafkaDeadLetters
 from ingest.decoders.otlp import Otlp
 from ingest.kafka_producer import Producer
+from ingest.partials import KafkaParts
 from ingest.record import SECOND
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.port import Partition, Positions, Source
@@ -41,6 +42,7 @@ from ingest.sources.replay import ReplaySource
 log = structlog.get_logger(__name__)
 
 HOUR = 3600.0
+INGEST_LOOPS = frozenset({"stream", "housekeeping"})
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -69,7 +71,11 @@ class Service:
             ("sender", self.sender.run),
             ("housekeeping", self._housekeeping),
         )
-        self.language.warm()
+        if self.settings.role == "ingest":
+            # Investigations and messages are for a process that detects: one that only reads loads no model.
+            loops = tuple(one for one in loops if one[0] in INGEST_LOOPS)
+        else:
+            self.language.warm()
         for name, loop in loops:
             thread = threading.Thread(target=loop, args=(self._stop,), name=name, daemon=True)
             thread.start()
@@ -122,9 +128,12 @@ def build(
     closing = ExitStack()
     store = parts.store(settings)
     closing.callback(store.close)
-    language = language or open_language(settings.model, parts.models_home(settings))
+    model = settings.model
+    if settings.role == "ingest":
+        model = model.model_copy(update={"kind": "none"})
+    language = language or open_language(model, parts.models_home(settings))
     closing.callback(language.close)
-    index, missing = parts.runbook_index(settings)
+    index, missing = (None, None) if settings.role == "ingest" else parts.runbook_index(settings)
     if index is not None:
         closing.callback(index.close)
     producer = _producer(settings)
@@ -151,6 +160,7 @@ def build(
         store=store,
         dead_letters=_dead_letters(settings, producer),
         announce=announcer.changes,
+        parts=_part_sink(settings, producer),
         checkpoint_every=int(settings.stream.checkpoint_seconds * SECOND),
         on_step=on_step,
     )
@@ -249,15 +259,22 @@ def _source(settings: Settings, positions_for: Callable[[Sequence[Partition]], P
     kafka = settings.kafka
     if not kafka.bootstrap_servers:
         return ReplaySource(())
+    detects = settings.role == "detect"
     return KafkaSource(
         bootstrap_servers=kafka.bootstrap_servers,
-        topics=[topic.name for topic in kafka.topics],
-        group_id=kafka.group_id,
+        topics=[kafka.windows_topic] if detects else [topic.name for topic in kafka.topics],
+        group_id=f"{kafka.group_id}-detect" if detects else kafka.group_id,
         client={**kafka.client, **kafka.consumer},
         positions_for=positions_for,
         pause_at=settings.stream.pause_at,
         resume_at=settings.stream.resume_at,
     )
+
+
+def _part_sink(settings: Settings, producer: Producer | None) -> KafkaParts | None:
+    if settings.role != "ingest" or producer is None:
+        return None
+    return KafkaParts(producer, settings.kafka.windows_topic)
 
 
 def _dead_letters(settings: Settings, producer: Producer | None) -> DeadLetterSink:

@@ -22,18 +22,33 @@ STOP_WITHIN = 12.0
 @click.option(
     "--config", type=click.Path(path_type=Path), help="YAML settings; see `faultline config reference`."
 )
-def command(config: Path | None) -> None:
+@click.option(
+    "--role",
+    type=click.Choice(["all", "ingest", "detect"]),
+    help="What this process does of it.  [default: as configured, else all]",
+)
+@click.option("--owner", help="Its place in the store; every process has one of its own.")
+def command(config: Path | None, role: str | None, owner: str | None) -> None:
     r"""Read telemetry from Kafka, find incidents, analyse and deliver them.
 
     Runs until SIGTERM or Ctrl-C, then finishes its step, commits and leaves the group.
+
+    One process does everything. When one core is not enough, start as many of role ingest as there are
+    partitions to read, and one of role detect; they share the configuration, a PostgreSQL and the topic
+    kafka.windows_topic. Which process reads what is Kafka's to say: parts of a window are merged whoever
+    made them. Keep the spans of a trace, and the lines of a session, on one partition.
 
     \b
     Example:
       FAULTLINE_KAFKA__BOOTSTRAP_SERVERS=localhost:9092 faultline run
       faultline run --config faultline.yaml
+      faultline run --config faultline.yaml --role ingest --owner ingest-0
+      faultline run --config faultline.yaml --role ingest --owner ingest-1
+      faultline run --config faultline.yaml --role detect --owner detect-0
     """
+    chosen = {"role": role, "owner": owner}
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, **{name: value for name, value in chosen.items() if value})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     logs.configure(settings.log_level)

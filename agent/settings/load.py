@@ -40,6 +40,7 @@ from agent.settings.sections import (
 )
 
 PREFIX = "FAULTLINE_"
+Role = Literal["all", "ingest", "detect"]
 _SECRET_NAME = re.compile(r"password|secret|token$|api_key")
 _URL_QUERY = re.compile(r"(?i)([?&](?:password|secret|token)=)[^&\s]+")
 _HIDDEN = "••••"
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     """Keys the hashes that stand for secrets; empty makes one in `home` on first start."""
     owner: str = "stream-0"
     """Name of this stream's place in the store; one process at a time holds it."""
+    role: Role = "all"
+    """`all` does everything in one process. To scale, several `ingest` read telemetry and make windows, and
+    one `detect` merges these and goes on; each has an owner of its own, all have one PostgreSQL."""
     edges: tuple[tuple[str, str], ...] = ()
     """Caller and callee pairs that telemetry does not show."""
     kafka: KafkaSettings = KafkaSettings()
@@ -116,6 +120,10 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         settings = _over(tree)(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explained(error, path))) from error
+    if settings.role != "all" and not settings.kafka.bootstrap_servers:
+        raise SettingsError(
+            f"role {settings.role}: ingest and detect processes meet at Kafka; set kafka.bootstrap_servers"
+        )
     if (
         settings.http.host not in {"127.0.0.1", "::1", "localhost"}
         and not settings.http.api_key.get_secret_value()

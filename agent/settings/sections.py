@@ -58,6 +58,8 @@ class KafkaSettings(Section):
         TopicSettings(name="telemetry.changes"),
     )
     incidents_topic: str = "faultline.incidents"
+    windows_topic: str = "faultline.windows"
+    """Carries partial windows from processes of role ingest to those of role detect."""
     dead_letter_topic: str = "faultline.dead-letter"
     client: dict[str, Any] = Field(default_factory=dict)
     """Any kafka-python client setting by its own name, for consumer, producer and admin."""

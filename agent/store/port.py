@@ -167,6 +167,10 @@ class StreamStore(Protocol):
         """Raise the owner's epoch (fencing every earlier holder) and return where the stream stands."""
         ...
 
+    def read_up_to(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Return the furthest next offset that any owner has stored, of those partitions that have one."""
+        ...
+
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write all of it or nothing. Raises `FencedError` when the epoch is not the newest."""
         ...

@@ -51,6 +51,11 @@ class SqlStore:
                 restored, models=tuple(stored.version for stored in models.load(connection, owner))
             )
 
+    def read_up_to(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Return the furthest next offset that any owner has stored."""
+        with self._database.read() as connection:
+            return streams.read_up_to(connection, partitions)
+
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write all of it or nothing. Raises `FencedError` when the epoch is not the newest."""
         with self._database.write() as connection:

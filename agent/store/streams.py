@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, func, select, update
 
 from agent.store.database import upsert
 from agent.store.port import Checkpoint, FencedError, Restored
@@ -25,6 +27,18 @@ def take_over(connection: Connection, owner: str) -> Restored:
         offsets=tuple((topic, part, following) for topic, part, following in offsets),
         snapshot=row.snapshot,
     )
+
+
+def read_up_to(connection: Connection, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Return the furthest next offset of any owner, by partition."""
+    topics = sorted({topic for topic, _ in partitions})
+    rows = connection.execute(
+        select(stream_offsets.c.topic, stream_offsets.c.part, func.max(stream_offsets.c.next_offset))
+        .where(stream_offsets.c.topic.in_(topics))
+        .group_by(stream_offsets.c.topic, stream_offsets.c.part)
+    )
+    wanted = set(partitions)
+    return {(topic, part): offset for topic, part, offset in rows if (topic, part) in wanted}
 
 
 def fence(connection: Connection, owner: str, epoch: int) -> None:

@@ -46,6 +46,15 @@ def test_a_checkpoint_is_where_the_next_owner_starts(store: SqlStore, second_sto
     assert second_store.take_over("other").offsets == ()
 
 
+def test_the_furthest_offset_of_any_owner_is_told(store: SqlStore, second_store: SqlStore) -> None:
+    """Who gets a partition that others have read finds out how far they were."""
+    for owner, offset in (("one", 9), ("two", 40)):
+        epoch = store.take_over(owner).epoch
+        store.checkpoint(checkpoint(epoch, owner=owner, offsets=(("logs", 0, offset), ("spans", 1, 3))))
+    wanted = [("logs", 0), ("logs", 1), ("metrics", 0)]
+    assert second_store.read_up_to(wanted) == {("logs", 0): 40}
+
+
 def test_an_older_epoch_is_fenced_and_writes_nothing(store: SqlStore, second_store: SqlStore) -> None:
     """After a take-over the former owner can commit nothing, nor can one that never took over."""
     old = store.take_over("stream").epoch

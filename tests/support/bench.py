@@ -73,6 +73,8 @@ class Bench:
     behind: dict[Partition, int] = field(default_factory=dict)
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     requests: list[ModelRequest] = field(default_factory=list)
+    elsewhere: dict[Partition, int] = field(default_factory=dict)
+    """How far other owners have read."""
     commit_failure: str | None = None
     epoch: int = 0
     exhausted: bool = False
@@ -126,6 +128,9 @@ class Bench:
         self.stored.append(checkpoint)
         answered = {seq for seq, _ in checkpoint.answers}
         self.requests = [one for one in self.requests if one.seq not in answered]
+
+    def read_up_to(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        return {part: offset for part, offset in self.elsewhere.items() if part in partitions}
 
     def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
         return tuple(self.requests)

@@ -10,11 +10,17 @@ from concurrent.futures import Future
 import pytest
 from structlog.testing import capture_logs
 
+from agent.halves import IngestHalf
 from agent.store.port import FencedError
 from agent.stream import StreamStoppedError
-from ingest.events import Receipt
+from ingest.decode import Decode
+from ingest.events import AlertEvent, Receipt, TopicDefaults
+from ingest.partials import Mark, Part
 from ingest.record import SECOND
+from ingest.redaction import Redactor
 from ingest.sources.port import Item, Rebalanced
+from ingest.templates import Templates
+from ingest.windows import Windows
 from tests.support.bench import T0, A, B, Bench, line, record, since, slow, then
 
 
@@ -167,6 +173,39 @@ def test_a_checkpoint_is_written_before_partitions_are_given_away() -> None:
     assert bench.trace[revoked : revoked + 5] == ["checkpoint", "step 2", "commit", "step 3", "poll"]
     assert bench.stored[0].offsets == (("a", 0, 7), ("b", 0, 7))
     assert stream.pipeline.windows.stream_time(bench.clock) == T0 + 31 * SECOND
+
+
+def test_a_partition_that_another_owner_read_on_is_begun_where_that_one_stands() -> None:
+    """Coming back, a partition is read from the furthest stored offset: nothing twice, nothing left out."""
+    bench = Bench(script=[[line(0), line(1)]], elsewhere={A: 40, B: 7})
+    stream = bench.stream()
+    stream.run(bench.stop)
+    assert stream.positions([A, B]) == {A: 40, B: 7}
+    bench.elsewhere = {A: 1}
+    assert stream.positions([A, B]) == {A: 2}
+
+
+def test_parts_of_windows_are_published_before_the_store_and_with_the_last_word() -> None:
+    """An ingest process flushes what it made in step 1, and hands over at the end what is still open."""
+    bench = Bench(script=[[line(0), line(1, 3)]])
+    published: list[int] = []
+
+    class Sink:
+        def publish(self, parts: Sequence[Part], alerts: Sequence[AlertEvent], mark: Mark | None) -> None:
+            bench.trace.append("publish")
+            published.extend(summary.lines for part in parts for summary in part.summaries)
+
+    def half() -> IngestHalf:
+        return IngestHalf(
+            owner="i0",
+            decode=Decode({"^.*": TopicDefaults(format="json")}),
+            redactor=Redactor(b"key"),
+            windows=Windows(Templates(), whole=False),
+        )
+
+    bench.stream(pipeline=half, parts=Sink()).run(bench.stop)
+    assert since(bench.trace, "poll")[:4] == ["publish", "flush", "step 1", "checkpoint"]
+    assert published == [2]
 
 
 def test_partitions_lost_are_not_committed_and_the_store_decides() -> None:

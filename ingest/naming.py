@@ -1,0 +1,112 @@
+"""One name for a template that several processes met each by itself; part of `ingest.merged`.
+
+A process numbers nothing: a template's id is a hash of its first line's words, so two processes mostly give
+the same one, but not where words that vary stood in the line that each saw first. So a sample line of every
+id that is new here is assigned once more, and the id that comes of it is the one that detectors see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+import msgspec
+
+from ingest.collect import ServiceKey
+from ingest.merge import merge
+from ingest.summary import PairCount, SequenceCount, TemplateCount, WindowSummary
+from ingest.templates import Templates
+
+MAX_IDS = 4_000
+"""Ids of one service that are remembered; a forgotten one is assigned again."""
+
+
+class Naming:
+    """Knows which id each process's ids go by here. Deterministic in the order of windows."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+        self._ids: dict[ServiceKey, dict[str, str]] = {}
+
+    @property
+    def overflowed(self) -> int:
+        """Count of sample lines that fitted no template of a service at its limit."""
+        return self._templates.overflowed
+
+    def named(self, summary: WindowSummary) -> WindowSummary:
+        """Return the summary with all template ids as they are called here; those of one name are one."""
+        if not summary.templates:
+            return summary
+        key = (summary.environment, summary.service)
+        ids = self._ids.setdefault(key, {})
+        for template in summary.templates:
+            if template.template_id not in ids and template.lines:
+                ids[template.template_id] = self._templates.assign(*key, template.lines[0].text).template_id
+                if len(ids) > MAX_IDS:
+                    del ids[next(iter(ids))]
+        called = {given: self._templates.canonical(*key, name) for given, name in ids.items()}
+        if all(called.get(template.template_id) == template.template_id for template in summary.templates):
+            return summary
+        return _renamed(summary, called)
+
+    def dump(self) -> bytes:
+        """Return templates and names."""
+        names = [(*key, list(ids.items())) for key, ids in sorted(self._ids.items())]
+        return msgspec.msgpack.encode((self._templates.dump(), names))
+
+    def load(self, state: bytes) -> None:
+        """Replace everything by a `dump`; names of templates that were dropped are given anew."""
+        templates, names = msgspec.msgpack.decode(
+            state, type=tuple[bytes, list[tuple[str, str, list[tuple[str, str]]]]]
+        )
+        self._templates.load(templates)
+        self._ids = {}
+        for environment, service, ids in names:
+            self._ids[environment, service] = {
+                given: name for given, name in ids if self._knows(environment, service, name)
+            }
+
+    def _knows(self, environment: str, service: str, name: str) -> bool:
+        try:
+            self._templates.canonical(environment, service, name)
+        except KeyError:
+            return False
+        return True
+
+
+def _renamed(summary: WindowSummary, called: dict[str, str]) -> WindowSummary:
+    """Return the summary under other ids; merging layers of unlike names unites what has one name now."""
+    empty = WindowSummary(
+        environment=summary.environment, service=summary.service, start=summary.start, end=summary.end
+    )
+    layers: list[list[TemplateCount]] = []
+    times: dict[str, int] = {}
+    for template in summary.templates:
+        name = called.get(template.template_id, template.template_id)
+        depth = times[name] = times.get(name, -1) + 1
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(replace(template, template_id=name))
+    pairs: dict[tuple[str, str], int] = {}
+    for pair in summary.pairs:
+        names = called.get(pair.first, pair.first), called.get(pair.second, pair.second)
+        pairs[names] = pairs.get(names, 0) + pair.count
+    united = reduce(
+        merge,
+        [replace(empty, templates=tuple(sorted(layer, key=lambda one: one.template_id))) for layer in layers],
+    )
+    return replace(
+        summary,
+        templates=united.templates,
+        pairs=tuple(PairCount(first=a, second=b, count=n) for (a, b), n in sorted(pairs.items())),
+        sequences=tuple(
+            SequenceCount(key=one.key, counts=_united(one.counts, called)) for one in summary.sequences
+        ),
+    )
+
+
+def _united(counts: tuple[tuple[str, int], ...], called: dict[str, str]) -> tuple[tuple[str, int], ...]:
+    found: dict[str, int] = {}
+    for name, count in counts:
+        found[called.get(name, name)] = found.get(called.get(name, name), 0) + count
+    return tuple(sorted(found.items()))
