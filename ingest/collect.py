@@ -25,6 +25,7 @@ from ingest.summary import (
     WindowSummary,
 )
 from ingest.templates import Assigned, Templates
+from ingest.traces import Traces
 
 ServiceKey = tuple[str, str]
 """Environment and service."""
@@ -103,6 +104,7 @@ class Collector:
     def __init__(self, templates: Templates, spans: SpanJoin, *, series_limit: int = 50_000) -> None:
         self.templates = templates
         self.spans = spans
+        self.traces = Traces()
         self.series: dict[tuple[str, str, SeriesKey], Nanos] = {}
         """End of the last window in which a series had a sample."""
         self._series_limit = series_limit
@@ -120,7 +122,7 @@ class Collector:
     ) -> tuple[WindowSummary, ...]:
         """Return the summaries of the window [start, end), by environment and service."""
         services: dict[ServiceKey, _Service] = {}
-        self._logs(services, records.logs)
+        self._logs(services, self.traces.join(_in_order(records.logs)))
         self._metrics(services, records.metrics, end)
         self._spans(services, records.spans, end)
         for change in sorted(records.changes, key=change_order):
@@ -134,7 +136,7 @@ class Collector:
     def _logs(self, services: dict[ServiceKey, _Service], logs: list[LogEvent]) -> None:
         merged = self.templates.merged
         known: dict[int, tuple[Resource, LogTally, Callable[[str], Assigned]]] = {}
-        for event in _in_order(logs):
+        for event in logs:
             resource = event.resource
             # Decoders give lines of one instance one object, whose fields need not be looked at again.
             found = known.get(id(resource))

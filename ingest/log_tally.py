@@ -9,6 +9,7 @@ from ingest.events import LogEvent
 from ingest.merge import kept_sequences, line_order
 from ingest.record import Nanos
 from ingest.summary import MAX_LINES, Line, PairCount, SequenceCount, TemplateCount
+from ingest.trace_lines import abridged
 
 MAX_LINE_TEXT = 2048
 """Characters of a line that are kept as evidence."""
@@ -109,7 +110,7 @@ def _line(event: LogEvent) -> Line:
     return Line(
         time=event.time,
         origin=event.origin,
-        text=event.body[:MAX_LINE_TEXT],
+        text=abridged(event.body, MAX_LINE_TEXT),
         instance=event.resource.instance,
         trace_id=event.trace_id,
     )

@@ -10,16 +10,12 @@ from __future__ import annotations
 import re
 
 from ingest.shapes import LONG_LINE, SOURCES, reference_shape
+from ingest.trace_lines import error_types
 
-MASKING_VERSION = "3"
+MASKING_VERSION = "4"
 MAX_BODY = 4096
-"""Characters of a body that templates look at."""
+"""Characters of a line that templates look at."""
 
-_EXCEPTION = re.compile(
-    r"^(?:Caused by: |Exception in thread \S{1,100} )?"
-    r"((?:\w{1,80}\.){0,12}\w{0,80}(?:Exception|Error|Fault|Panic))\b",
-    re.MULTILINE,
-)
 _PSEUDONYM = re.compile(r"<(secret|pii):(\w{1,40}):(?:<id>|[^<>\s]{1,64})>")
 _REQUEST_LINE = r"(?!(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE)\s)"
 _QUOTED = re.compile(
@@ -74,13 +70,10 @@ _REPEATED = 3
 
 
 def subject(body: str) -> str:
-    """Return the part of `body` that templates are made of: its first line and the exception it carries."""
-    text = body[:MAX_BODY].strip()
-    if "\n" not in text:
-        return text
-    first, _, rest = text.partition("\n")
-    found = _EXCEPTION.search(rest)
-    return f"{first} {found.group(1)}" if found and found.group(1) not in first else first
+    """Return the part of `body` that templates are made of: its first line and the errors named below it."""
+    first, broken, rest = body.strip().partition("\n")
+    first = first[:MAX_BODY].rstrip()
+    return " ".join((first, *error_types(first, rest))) if broken else first
 
 
 def mask(text: str) -> str:

@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from ingest.collect import Collector, Records, ServiceKey
+from ingest.events import LogEvent
 from ingest.rates import KnownCounter, Rates
 from ingest.record import SECOND, Nanos
 from ingest.spans import KnownSpan, SpanJoin
@@ -51,6 +52,7 @@ class _State:
     rejected: tuple[tuple[str, str, int], ...]
     counts: dict[str, int]
     counters: tuple[KnownCounter, ...] = ()
+    traces: tuple[LogEvent, ...] = ()
 
 
 class Windows:
@@ -98,6 +100,8 @@ class Windows:
             "template_limit": self._collector.templates.overflowed,
             "span_limit": self._spans.dropped,
             "span_repeated": self._spans.repeated,
+            "trace_joined": self._collector.traces.joined,
+            "trace_limit": self._collector.traces.cut,
         }
         return {reason: own[reason] + self._base.get(reason, 0) for reason in own}
 
@@ -184,6 +188,7 @@ class Windows:
             rejected=tuple((*key, n) for key, n in sorted(self._rejected.items())),
             counts=dict(self.counts),
             counters=self._rates.dump(),
+            traces=self._collector.traces.dump(),
         )
         return zstandard.compress(msgspec.msgpack.encode(state))
 
@@ -194,6 +199,7 @@ class Windows:
         self._spans.load(saved.spans)
         self._collector.series = {(env, svc, key): last for env, svc, key, last in saved.series}
         self._rates.load(saved.counters)
+        self._collector.traces.load(saved.traces)
         self._watermark.time = saved.time
         self._watermark.partitions = {
             p.partition: PartitionTime(spoke=p.spoke, awake=p.awake, newest=p.newest, held=p.held.all())
