@@ -43,8 +43,8 @@ lint: $(STAMP)
 	@$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
-bench: $(STAMP) ## Print speed as ratios to raw components
-	@$(BIN)/faultline bench
+bench: $(STAMP) system ## Print speed as ratios to raw components, with a broker of its own: JSON=file
+	@$(BIN)/python -m tests.support.broker --run $(BIN)/faultline bench --kafka {} $(if $(JSON),--json $(JSON))
 
 eval: $(STAMP) ## Print accuracy on labelled data (FAULTLINE_DATA names the folder)
 	@$(BIN)/faultline eval rca

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "json_path", metavar="PATH", help="Write the ratios as JSON; - is standard output.")
-@click.option("--kafka", "bootstrap", metavar="HOST:PORT", help="A broker: adds Kafka to closed windows.")
+@click.option(
+    "--kafka", "bootstrap", metavar="HOST:PORT", help="A broker: adds kafka_to_windows and two_processes."
+)
 @click.option("--quick", is_flag=True, help="Tiny inputs: shows that it works, the figures are rough.")
 def command(json_path: str | None, bootstrap: str | None, quick: bool) -> None:
     r"""Measure speed as ratios to raw components, in one run and on one core.
 
     speed is ours over that of the component named beside it, on the same generated input: 0.5 is half as
-    fast, 2 twice as fast. Takes some minutes. With --kafka a topic of some 20 MB is made on that broker.
+    fast, 2 twice as fast. Takes some minutes. With --kafka topics of some 80 MB are made on that broker;
+    `make bench` starts one of its own.
 
     \b
     Example:
@@ -37,8 +41,7 @@ def command(json_path: str | None, bootstrap: str | None, quick: bool) -> None:
             QUICK if quick else Sizes(), on_row=lambda name: status.update(f"measuring {name}")
         ).run()
         if bootstrap is not None:
-            status.update("measuring kafka_to_windows")
-            results.append(_kafka(bootstrap, QUICK if quick else Sizes()))
+            results.extend(_kafka(bootstrap, QUICK if quick else Sizes(), status.update))
         status.update("measuring memory")
         series, templates = (50, 50) if quick else (10_000, 5_000)
         memory = resident(series, templates)
@@ -50,7 +53,12 @@ def command(json_path: str | None, bootstrap: str | None, quick: bool) -> None:
         write_json(figures | {"memory": {"rss_mb": memory}}, json_path)
 
 
-def _kafka(bootstrap: str, sizes: Sizes) -> Result:
+def _kafka(bootstrap: str, sizes: Sizes, tell: Callable[[str], None]) -> list[Result]:
+    from agent.evaluate.bench_processes import processes_row
     from agent.evaluate.stream_bench import kafka_row
 
-    return kafka_row(bootstrap, f"faultline-bench-{uuid.uuid4().hex[:8]}", sizes.lines, sizes.rounds)
+    topic = f"faultline-bench-{uuid.uuid4().hex[:8]}"
+    tell("measuring kafka_to_windows")
+    rows = [kafka_row(bootstrap, topic, sizes.lines, sizes.rounds)]
+    tell("measuring two_processes")
+    return [*rows, processes_row(bootstrap, f"{topic}-2", sizes.shared_lines, sizes.rounds)]

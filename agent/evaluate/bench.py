@@ -50,6 +50,8 @@ class Sizes:
     short_rounds: int = 40
     """Rounds of some milliseconds, of which many fit between two interruptions."""
     lines: int = 100_000
+    shared_lines: int = 300_000
+    """Lines that one process reads, and then two."""
     bodies: int = 30_000
     series: int = 10_000
     watched: int = 1_000
@@ -64,6 +66,7 @@ QUICK = Sizes(
     requests=2,
     short_rounds=2,
     lines=1_000,
+    shared_lines=2_000,
     bodies=1_000,
     series=50,
     watched=50,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from drain3.drain import Drain
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from ingest.masking import mask, subject
 
@@ -62,35 +62,46 @@ class MadLoop:
 
 
 class PollLoop:
-    """A consumer of one partition, and the records that it polls from the beginning."""
+    """A consumer of some partitions of a topic, and the records that it polls from the beginning."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, partitions: Sequence[int] = (0,)) -> None:
         self._bootstrap = bootstrap
-        self._partition = TopicPartition(topic, 0)
+        self._topic = topic
+        self._partitions = [TopicPartition(topic, number) for number in partitions]
         self._count = 0
         self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
 
-    def fill(self, values: Sequence[bytes]) -> None:
-        """Write records; the topic is made by the first."""
+    def fill(self, shares: Sequence[Sequence[bytes]]) -> None:
+        """Write each partition's records; the topic is made with as many partitions as there are shares."""
+        admin = KafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            admin.create_topics({self._topic: {"num_partitions": len(shares), "replication_factor": 1}})
+        finally:
+            admin.close()
         producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=20)
         try:
-            for value in values:
-                producer.send(self._partition.topic, value=value, partition=0)
+            for number, values in enumerate(shares):
+                for value in values:
+                    producer.send(self._topic, value=value, partition=number)
             producer.flush()
         finally:
             producer.close()
-        self._count = len(values)
-        self._consumer.assign([self._partition])
+        self.expect(sum(map(len, shares)))
+
+    def expect(self, count: int) -> None:
+        """Go to the beginning of the partitions, which hold `count` records together."""
+        self._count = count
+        self._consumer.assign(self._partitions)
 
     def polls(self) -> Iterator[Sequence[Any]]:
         """Yield what each poll brings until all records have come."""
-        self._consumer.seek_to_beginning(self._partition)
+        self._consumer.seek_to_beginning(*self._partitions)
         left, waited = self._count, 0
         while left > 0:
             polled = self._consumer.poll(timeout_ms=1_000)
             waited = 0 if polled else waited + 1
             if waited > _PATIENCE:
-                raise RuntimeError(f"{left} records of topic {self._partition.topic} did not come back")
+                raise RuntimeError(f"{left} records of topic {self._topic} did not come back")
             for messages in polled.values():
                 left -= len(messages)
                 yield messages

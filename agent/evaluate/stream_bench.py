@@ -26,10 +26,10 @@ BATCH = 20_000
 
 def kafka_row(bootstrap: str, topic: str, lines: int, rounds: int) -> Result:
     """Return the row; raises kafka-python's `KafkaError` where the broker does not answer."""
-    values, times = _batches(generated.json_lines(lines))
+    values, times = batches(generated.json_lines(lines))
     loop = PollLoop(bootstrap, topic)
     try:
-        loop.fill(values)
+        loop.fill([values])
 
         def ours() -> Callable[[], int]:
             decode = Decode({topic: TopicDefaults(format="json")})
@@ -55,7 +55,7 @@ def _records(loop: PollLoop, times: Sequence[Nanos]) -> Iterator[Record]:
         )
 
 
-def _batches(lines: Sequence[bytes]) -> tuple[list[bytes], list[Nanos]]:
+def batches(lines: Sequence[bytes]) -> tuple[list[bytes], list[Nanos]]:
     """Return the lines in records of about `BATCH` bytes, and each record's time."""
     values: list[bytes] = []
     times: list[Nanos] = []

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -260,13 +260,32 @@ def shared_broker() -> Broker | ExistingBroker:
     return broker
 
 
+def beside(command: Sequence[str]) -> int:
+    """Run `command` with {} as the address of a broker that lives as long; return its exit code."""
+    broker = shared_broker()
+    try:
+        return subprocess.run(
+            [word.replace("{}", broker.bootstrap) for word in command], check=False
+        ).returncode
+    finally:
+        broker.stop()
+
+
 def main() -> None:
     """Run a broker in the foreground until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.broker", description=main.__doc__)
     parser.add_argument("--port", type=int, default=19092)
     parser.add_argument("--dir", type=Path, help="data folder, kept between runs; default: a temporary one")
     parser.add_argument("--topic", action="append", default=[], metavar="NAME[:PARTITIONS]")
+    parser.add_argument(
+        "--run",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="run this with {} as the broker's address, on a free port, and stop the broker after it",
+    )
     arguments = parser.parse_args()
+    if arguments.run:
+        raise SystemExit(beside(arguments.run))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.broker import BrokerError, ExistingBroker, kafka_jars, shared_broker
+from tests.support.broker import BrokerError, ExistingBroker, beside, kafka_jars, shared_broker
 
 
 @pytest.mark.parametrize(("present", "missing"), [((), "Java"), (("java",), "Maven")])
@@ -31,3 +32,10 @@ def test_an_existing_broker_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(broker, ExistingBroker)
     assert broker.bootstrap == "kafka.example:9092"
     broker.stop()
+
+
+def test_a_command_is_told_the_address_and_its_exit_code_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make bench` runs gets the broker in place of {}, and its failure is ours."""
+    monkeypatch.setenv("FAULTLINE_TEST_KAFKA", "kafka.example:9092")
+    code = "import sys; sys.exit(7 if sys.argv[1] == 'kafka.example:9092' else 1)"
+    assert beside([sys.executable, "-c", code, "{}"]) == 7
