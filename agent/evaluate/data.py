@@ -34,6 +34,8 @@ class Truth:
     service: str
     fault: str
     mechanism: str = ""
+    metric: str = ""
+    """The series that shows it best, "" where the label names none."""
     fold: Mapping[str, str] = field(default_factory=dict)
     held_out: bool = False
 
@@ -96,6 +98,7 @@ def _truth(item: Mapping[str, Any], cause: Mapping[str, Any]) -> Truth:
         service=str(cause["service"]),
         fault=str(cause.get("fault", "")),
         mechanism=str(cause.get("mechanism", "")),
+        metric=str(cause.get("metric_or_code", "")),
         fold=item.get("fold") or {},
         held_out=_held_out(item),
     )

@@ -43,6 +43,16 @@ _HIGHEST = 10.0
 SeriesId = tuple[str, str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """A series that will be full within the horizon, as one window tells."""
+
+    filling: Filling
+    level: float
+    """How full it is: 0 empty, 1 full."""
+    forecast: Forecast
+
+
 @dataclass(slots=True)
 class _Filled:
     """One series: its latest samples as (seconds, how full: 0 empty, 1 full)."""
@@ -85,7 +95,11 @@ class Exhaustion(Stateful[_State]):
         self._horizon, self._max_series = horizon / SECOND, max_series
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
-        found: list[Anomaly] = []
+        return [self._warn(summary, one) for one in self.foresee(summary)]
+
+    def foresee(self, summary: WindowSummary) -> Sequence[Foreseen]:
+        """Return what the window says will be full, and learn from it: `observe` in numbers."""
+        found: list[Foreseen] = []
         for filling in fillings(summary.series):
             key = (summary.environment, summary.service, str(filling.window.key))
             state = self._state.series.setdefault(key, _Filled())
@@ -96,7 +110,7 @@ class Exhaustion(Stateful[_State]):
             expected = self._expected(state)
             state.streak = state.streak + 1 if expected is not None else 0
             if expected is not None and state.streak >= _CONSECUTIVE:
-                found.append(self._warn(summary, filling, state, expected))
+                found.append(Foreseen(filling=filling, level=state.levels[-1], forecast=expected))
         return found
 
     def _expected(self, state: _Filled) -> Forecast | None:
@@ -130,7 +144,8 @@ class Exhaustion(Stateful[_State]):
         )
         return state.levels[: first + 1]
 
-    def _warn(self, summary: WindowSummary, filling: Filling, state: _Filled, expected: Forecast) -> Anomaly:
+    def _warn(self, summary: WindowSummary, foreseen: Foreseen) -> Anomaly:
+        filling, expected = foreseen.filling, foreseen.forecast
         window = filling.window
         key = (summary.environment, summary.service, str(window.key))
         run = self._state.runs.extend(key, summary.start, summary.end)
@@ -143,7 +158,7 @@ class Exhaustion(Stateful[_State]):
             EvidenceKind.METRIC,
             str(window.key),
             f"{window.key.name} of {window.key.instance or summary.service} is at "
-            f"{number(100 * state.levels[-1])} % and rising; full in about {when} ({between}), "
+            f"{number(100 * foreseen.level)} % and rising; full in about {when} ({between}), "
             f"the trend explains {number(100 * expected.confidence)} % of its movement.",
             label=str(window.key),
             score=score,

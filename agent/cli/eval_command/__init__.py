@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from agent.cli.eval_command.calibrate import calibrate
+from agent.cli.eval_command.forecasts import forecasts
 from agent.cli.eval_command.incidents import incidents
 from agent.cli.eval_command.logs import logs
 from agent.cli.eval_command.metrics import metrics
@@ -26,5 +27,5 @@ def command() -> None:
     """
 
 
-for _subcommand in (rca, calibrate, incidents, parse, logs, metrics, retrieval):
+for _subcommand in (rca, calibrate, incidents, parse, logs, metrics, forecasts, retrieval):
     command.add_command(_subcommand)
