@@ -30,12 +30,13 @@ from ingest.decoders import (
     text,
 )
 from ingest.decoders.batch import MAX_RECORD, Batch
-from ingest.decoders.recognise import Seen, decode_auto
+from ingest.decoders.recognise import FLAT, Seen, decode_auto
 from ingest.decoders.times import zone_named
 from ingest.events import Decoded, DecodeError, RejectReason, TopicDefaults
 from ingest.record import Nanos, Origin, Record
 
 AUTO = "auto"
+_JSON = "json"
 Decoder = Callable[[bytes, Batch], object]
 """Adds a record's events to the batch; `auto` also returns what it saw."""
 
@@ -53,8 +54,8 @@ class Decode:
     """Decodes by topic: `topics` maps exact names, then regular expressions (`^…`) in order, to defaults.
 
     `on_choice` is told once of each format that `auto` meets in a topic; `make_batch` lets `faultline decode`
-    watch what decoders ask of their batch. Raises ValueError on a time zone
-    that does not exist.
+    watch what decoders ask of their batch. Flat JSON is read on the compiled path where there is one, unless
+    `compiled` is False or somebody watches. Raises ValueError on a time zone that does not exist.
     """
 
     def __init__(
@@ -62,8 +63,11 @@ class Decode:
         topics: Mapping[str, TopicDefaults],
         on_choice: Callable[[Choice], None] | None = None,
         make_batch: Callable[[Record, Nanos, TopicDefaults], Batch] = Batch,
+        *,
+        compiled: bool = True,
     ) -> None:
         self._topics = dict(topics)
+        self._lines = flat_json.compiled_lines() if compiled and make_batch is Batch else None
         requests = otlp.Otlp()
         self.otlp_path = requests.path
         self._on_choice = on_choice
@@ -78,7 +82,7 @@ class Decode:
             "otlp_metrics": requests.decode_metrics,
             "otlp_traces": requests.decode_traces,
             "otlp_json": otlp_json.decode,
-            "json": flat_json.FlatJson().decode,
+            _JSON: flat_json.decode,
             "ecs": ecs.decode,
             "fluent_bit": fluent.decode_fluent_bit,
             "vector": fluent.decode_vector,
@@ -111,7 +115,16 @@ class Decode:
         size = len(record.value)
         if size > MAX_RECORD:
             raise DecodeError(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {MAX_RECORD}")
-        defaults = self.defaults(record.origin.topic)
+        defaults = self._known.get(record.origin.topic) or self.defaults(record.origin.topic)
+        if self._lines is not None and (
+            defaults.format == _JSON or (defaults.format == AUTO and not record.headers)
+        ):
+            auto = defaults.format == AUTO
+            plain = self._lines.read(record, now, defaults, auto)
+            if plain is not None:
+                if auto:
+                    self._note(record.origin, FLAT.seen)
+                return plain
         decoder = self._decoders.get(defaults.format)
         if decoder is None:
             known = ", ".join(self._decoders)
@@ -126,17 +139,15 @@ class Decode:
 
     def defaults(self, topic: str) -> TopicDefaults:
         """Return what the settings say about a topic."""
-        exact = self._topics.get(topic)
-        if exact is not None:
-            return exact
-        known = self._known.get(topic)
+        known = self._known.get(topic) or self._topics.get(topic)
         if known is None:
             matching = (
                 found
                 for pattern, found in self._topics.items()
                 if pattern.startswith("^") and re.match(pattern, topic)
             )
-            known = self._known[topic] = next(matching, TopicDefaults())
+            known = next(matching, TopicDefaults())
+        self._known[topic] = known
         return known
 
     def _note(self, origin: Origin, seen: Seen) -> None:

@@ -1,4 +1,5 @@
-from ingest.decoders.batch import Batch
+from ingest.events import Decoded, TopicDefaults
+from ingest.record import Nanos, Record
 
 class Lines:
-    def read(self, value: bytes, batch: Batch) -> bool: ...
+    def read(self, record: Record, now: Nanos, defaults: TopicDefaults, auto: bool) -> Decoded | None: ...

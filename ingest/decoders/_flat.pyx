@@ -1,277 +1,188 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
-"""Flat JSON log lines to events: the fast path beside the reference in `flat_json.py`.
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Flat JSON to events: the fast path beside the reference in `flat_json.py`, from bytes without objects between.
 
-Promises the same events, rejects and cuts as the reference. It takes what nearly every line is, an object
-without objects inside whose time, level and text stand under the best of their names; each other object goes
-to the reference by itself. What is remembered is bounded, and forgotten when full.
+Promises the same events, rejects and cuts as the reference, or nothing at all: `read` returns None for a record
+that only the reference may judge. It takes what nearly every object is, one without objects inside whose time,
+level and text stand under the best of their names; each other object goes to the reference by itself. Whose a
+line is, and all of a metric or span but times, ids and value, is what the reference made of the same bytes
+before. What is remembered is bounded.
 """
+
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+from types import MemberDescriptorType
 
 import orjson
 
-from ingest.decoders.batch import MAX_FIELD, MAX_LABEL, OLDEST
-from ingest.decoders.flat_fields import MAX_ID, known_id, scalar_text
-from ingest.decoders.flat_json import read_object
-from ingest.decoders.flat_plan import plan_of
-from ingest.decoders.log_fields import sequence_key, with_error
-from ingest.decoders.severity import from_line, from_name
+from ingest.decoders.batch import AHEAD, MAX_FIELD, MAX_ITEMS, MAX_LABEL, MAX_LABELS, OLDEST, Batch
+from ingest.decoders.flat_fields import MAX_ID, Fields, known_id
+from ingest.decoders.flat_json import METRIC, METRIC_KIND, level_and_stated, read_object
+from ingest.decoders.flat_plan import PARENT_ID, SPAN_ID, TIME, TRACE_ID, plan_of
+from ingest.decoders.flat_spans import DURATION as DURATIONS, END, KIND as SPAN_KIND, NAME as SPAN_NAME
+from ingest.decoders.flat_spans import START, STATUS as SPAN_STATUS, is_span
+from ingest.decoders.json_text import to_text
+from ingest.decoders.log_fields import SESSION, THREAD, TOLD, sequence_key, with_error
+from ingest.decoders.otlp_traces import KEPT
+from ingest.decoders.recognise import FLAT, form_of
+from ingest.decoders.severity import from_line
 from ingest.decoders.times import parse_time
-from ingest.events import DecodeError, LogEvent
+from ingest.events import Decoded, DecodeError, LogEvent, MetricPoint, SpanEvent
+from ingest.identity import EVERY
 
 cdef extern from "Python.h":
-    bint PyUnicode_IS_ASCII(object text)
-    const unsigned char *PyUnicode_1BYTE_DATA(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    ctypedef struct PyObject
+    void keep "Py_INCREF"(PyObject*)
+    PyObject* PyObject_Vectorcall(PyObject*, PyObject* const*, size_t, PyObject*) except NULL
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t)
+    Py_ssize_t PyBytes_GET_SIZE(PyObject*)
+    char* PyBytes_AS_STRING(PyObject*)
+    str PyUnicode_New(Py_ssize_t, unsigned int)
+    void* PyUnicode_DATA(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    bint PyUnicode_IS_ASCII(object)
 
 cdef object loads = orjson.loads
 cdef object BadJson = orjson.JSONDecodeError
-cdef Py_ssize_t _SHORT_FIELD = MAX_FIELD // 4
-cdef Py_ssize_t _SHORT_LABEL = MAX_LABEL // 4
-cdef Py_ssize_t _MAX_ID = MAX_ID
-cdef long long _OLDEST = OLDEST
-cdef long long _SECOND = 1_000_000_000
-cdef Py_ssize_t _REMEMBERED = 4_096
+cdef Py_ssize_t SHORT_FIELD = MAX_FIELD // 4
+cdef Py_ssize_t SHORT_LABEL = MAX_LABEL // 4
+cdef Py_ssize_t UNCUT_LABEL = MAX_LABEL
+cdef Py_ssize_t UNCUT_LABELS = MAX_LABELS
+cdef Py_ssize_t MOST_ITEMS = MAX_ITEMS
+cdef Py_ssize_t LONGEST_ID = MAX_ID
+cdef int64_t OLDEST_TIME = OLDEST
+cdef int64_t AHEAD_TIME = AHEAD
+cdef frozenset DURATION = frozenset(DURATIONS)
+cdef tuple LOG_FIELDS = (
+    "origin", "resource", "time", "body", "severity_number", "trace_id", "span_id", "sequence_key", "attributes"
+)
+cdef tuple METRIC_FIELDS = (
+    "origin", "time", "value", "resource", "name", "unit", "kind", "labels", "start", "distribution"
+)
+cdef tuple SPAN_FIELDS = (
+    "origin", "trace_id", "span_id", "parent_span_id", "start", "end",
+    "resource", "name", "kind", "error", "peer", "attributes",
+)
+cdef tuple DECODED_FIELDS = ("events", "rejects", "cuts")
+cdef tuple NO_LABELS = ()
+
+include "_flat_scan.pxi"
+include "_flat_memo.pxi"
+include "_flat_forms.pxi"
+include "_structs.pxi"
+
+cdef Maker LOG_EVENT = maker(LogEvent, LOG_FIELDS)
+cdef Maker METRIC_POINT = maker(MetricPoint, METRIC_FIELDS)
+cdef Maker SPAN_EVENT = maker(SpanEvent, SPAN_FIELDS)
+cdef Maker DECODED = maker(Decoded, DECODED_FIELDS)
+
+if not (LOG_EVENT.direct and METRIC_POINT.direct and SPAN_EVENT.direct and DECODED.direct):
+    raise ImportError("events are not made as they were when this was written: the reference reads alone")
+
+include "_flat_values.pxi"
+include "_flat_items.pxi"
 
 
-cdef class _Names:
-    """What the field names of an object say; `usable` where the fast path may read it."""
+cdef class Lines(Items):
+    """Reads records one after the other; keeps what field names mean, and whose the last lines were."""
 
-    cdef bint usable
-    cdef object time, level, body, trace, span, whose
-    cdef tuple names, owners
-    cdef dict resources
-
-    def __init__(self, tuple names, dict item):
-        cdef object plan = plan_of(item)
-        self.names = names
-        self.usable = bool(plan.only_log and plan.time and plan.body and not plan.number)
-        self.time = plan.time[0] if plan.time else None
-        self.level = plan.level[0] if plan.level else None
-        self.body = plan.body[0] if plan.body else None
-        self.trace = plan.trace_id[0] if plan.trace_id else None
-        self.span = plan.span_id[0] if plan.span_id else None
-        self.whose = plan.whose
-        self.owners = tuple(dict.fromkeys([name for some in plan.whose for name in some]))
-        self.resources = {}
-
-
-cdef class Lines:
-    """Reads values of one kind after the other; keeps what field names, seconds and levels mean."""
-
-    cdef dict _topics
-    cdef dict _seconds
-    cdef dict _levels
-    cdef dict _plans
-    cdef object _defaults
+    cdef dict topics
 
     def __init__(self):
-        self._topics = {}
-        self._seconds = {}
-        self._levels = {}
-        self._plans = None
-        self._defaults = None
+        super().__init__()
+        self.topics = {}
 
-    def read(self, bytes value not None, object batch not None):
-        """Add every object's event or reject; False, with the batch as it was, where the reference must."""
-        cdef object whole, event, item
-        cdef list items
+    def read(self, object record not None, object now not None, object defaults not None, bint auto):
+        """Return what `decode` would; None where the reference must read it. Raises DecodeError as it does.
+
+        With `auto` only records are read that are flat JSON and no other format.
+        """
+        cdef bytes value = record.value
+        cdef const char* start = value
+        cdef object decoded
+        self.use(defaults)
+        self.record, self.now, self.origin = record, now, record.origin
+        self.latest = <int64_t> now + AHEAD_TIME
+        self.batch, self.events = None, []
         try:
-            whole = loads(value)
-        except BadJson:
-            items = _by_line(value)
-            if items is None:
+            if not self.lines(<Place> start, <Place> start + len(value), auto):
+                return None
+            return self.decoded()
+        finally:
+            self.record = self.batch = self.events = None
+
+    cdef use(self, object defaults):
+        """Take the forms of a topic's defaults, of which there are few."""
+        if self.topic is not None and defaults is self.topic.defaults:
+            return
+        known = self.topics.get(id(defaults))
+        if known is None:
+            if len(self.topics) >= 256:
+                self.topics.clear()
+            known = self.topics[id(defaults)] = Topic(defaults)
+        self.topic = known
+
+    cdef bint lines(self, Place p, Place end, bint auto) except -1:
+        """Read one object, an object a line or an array of objects; False for the reference."""
+        cdef Place stop
+        cdef Py_ssize_t items = 0
+        cdef bint listed = False, made
+        p = skip_space(p, end)
+        if p < end and p[0] == 91:
+            listed = True
+            p = skip_space(p + 1, end)
+        while p < end:
+            if p[0] != 123:
                 return False
-        else:
-            if type(whole) is list:
-                items = whole
+            stop = scan_object(p, end, &self.found)
+            if stop != NULL:
+                stop = skip_space(stop, end) if listed else skip_blanks(stop, end)
+                if listed and (stop >= end or (stop[0] != 44 and stop[0] != 93)):
+                    return False
+                if not listed and stop < end and stop[0] != 10:
+                    stop = NULL
+            if stop == NULL and (listed or auto):
+                return False
+            made = False
+            if stop != NULL:
+                form = self.topic.form(&self.found, self)
+                if auto and not form.plain:
+                    return False
+                made = self.take(form, p, stop)
+            if not made:
+                if stop == NULL:
+                    stop = <Place> memchr(p, 10, end - p)
+                    if stop == NULL:
+                        stop = end
+                if not self.leave(p, stop):
+                    return False
+            items += 1
+            if items > MOST_ITEMS:
+                return False
+            if listed:
+                p = skip_space(stop + 1, end)
+                if stop[0] == 93:
+                    return p == end
             else:
-                items = [whole]
-        self._use(batch.defaults)
-        cdef list events = batch.events
-        for item in items:
-            event = self._log(item, batch)
-            if event is None:
-                try:
-                    event = read_object(item, batch)
-                except DecodeError as error:
-                    batch.rejects.append(error.reject)
-                    continue
-            events.append(event)
+                p = skip_space(stop, end)
+        return items > 0 and not listed
+
+    cdef bint leave(self, Place p, Place stop) except -1:
+        """Have the reference read one object; False where that is none at all."""
+        try:
+            item = loads((<const char*> p)[:stop - p])
+        except BadJson:
+            return False
+        self.refer(item)
         return True
 
-    cdef _use(self, object defaults):
-        """Take the plans of a topic's defaults, of which there are few."""
-        if defaults is self._defaults:
-            return
-        known = self._topics.get(id(defaults))
-        if known is None:
-            if len(self._topics) >= 256:
-                self._topics.clear()
-            known = self._topics[id(defaults)] = (defaults, {})
-        self._defaults = defaults
-        self._plans = known[1]
-
-    cdef object _log(self, object item, object batch):
-        cdef tuple names
-        cdef _Names plan
-        cdef object value, body, trace = None, span = None, resource, sequence, first
-        cdef object attributes = ()
-        cdef long long time
-        cdef int number = 0
-        cdef tuple owner, rest
-        cdef dict kept
-        if type(item) is not dict or self._defaults.time_field is not None:
-            return None
-        names = tuple(item)
-        plan = self._plans.get(names)
-        if plan is None:
-            plan = self._plan(names, item)
-        if not plan.usable:
-            return None
-        for value in (<dict>item).values():
-            if type(value) is dict:
-                return None
-        time = self._time((<dict>item)[plan.time])
-        if time < _OLDEST or time > <long long>batch.latest:
-            return None
-        if plan.level is not None:
-            value = (<dict>item)[plan.level]
-            if type(value) is not str or not value:
-                return None
-            first = self._levels.get(value)
-            number = first if first is not None else self._level(value)
-        first = (<dict>item)[plan.body]
-        if type(first) is not str or not first or PyUnicode_GET_LENGTH(first) > _SHORT_FIELD:
-            return None
-        body = first
-        if first[PyUnicode_GET_LENGTH(first) - 1] in "\r\n":
-            body = first.rstrip("\r\n")
-        if number == 0:
-            number = from_line(first)
-        if plan.trace is not None:
-            value = (<dict>item)[plan.trace]
-            if type(value) is not str or not value:
-                return None
-            trace = value if _is_plain_id(value) else known_id(value)
-        if plan.span is not None:
-            value = (<dict>item)[plan.span]
-            if type(value) is not str or not value:
-                return None
-            span = value if _is_plain_id(value) else known_id(value)
-        owner = self._owner(plan, <dict>item, batch)
-        if owner is None:
-            return None
-        resource, rest = owner
-        sequence = trace
-        if rest:
-            kept = {}
-            for name in rest:
-                value = (<dict>item)[name]
-                if value is not None:
-                    kept[name] = value if type(value) is str else scalar_text(value)
-            body = batch.text(with_error(body, kept))
-            if trace is None:
-                sequence = sequence_key(kept, resource.instance)
-            attributes = batch.labels(kept.items())
-        return LogEvent(
-            origin=batch.origin,
-            resource=resource,
-            time=time,
-            body=body,
-            severity_number=number,
-            trace_id=trace,
-            span_id=span,
-            sequence_key=sequence,
-            attributes=attributes,
-        )
-
-    cdef _Names _plan(self, tuple names, dict item):
-        cdef _Names plan = _Names(names, item)
-        if len(names) <= 64 and len("".join(names)) <= 2_048:
-            if len(self._plans) >= 1_024:
-                self._plans.clear()
-            self._plans[names] = plan
-        return plan
-
-    cdef long long _time(self, object value) except? -1:
-        """Return a time, 0 where the reference must read it."""
-        cdef const unsigned char *text
-        cdef Py_ssize_t length, at
-        cdef long long fraction = 0, unit = _SECOND
-        if type(value) is not str:
-            return 0
-        length = PyUnicode_GET_LENGTH(value)
-        if length < 20 or length > 30 or not PyUnicode_IS_ASCII(value):
-            return 0
-        text = PyUnicode_1BYTE_DATA(value)
-        if text[length - 1] != 90 or (length > 20 and text[19] != 46) or length == 21:
-            return 0
-        for at in range(20, length - 1):
-            if text[at] < 48 or text[at] > 57:
-                return 0
-            unit //= 10
-            fraction += (text[at] - 48) * unit
-        key = (<str>value)[:19]
-        seconds = self._seconds.get(key)
-        if seconds is None:
-            nanos = parse_time(key + "Z", None)
-            if nanos is None:
-                return 0
-            if len(self._seconds) >= _REMEMBERED:
-                self._seconds.clear()
-            seconds = self._seconds[key] = nanos
-        return <long long>seconds + fraction
-
-    cdef int _level(self, object name) except -1:
-        cdef int number = from_name(name)
-        if PyUnicode_GET_LENGTH(name) <= _SHORT_LABEL:
-            if len(self._levels) >= 1_024:
-                self._levels.clear()
-            self._levels[name] = number
-        return number
-
-    cdef tuple _owner(self, _Names plan, dict item, object batch):
-        """Return whose line it is and the names that no field has taken; None where a name is odd."""
-        cdef list values = []
-        for name in plan.owners:
-            value = item[name]
-            if type(value) is not str or PyUnicode_GET_LENGTH(value) > _SHORT_LABEL:
-                return None
-            values.append(value)
-        cdef object key = values[0] if len(values) == 1 else tuple(values)
-        found = plan.resources.get(key)
-        if found is None:
-            resource, used = batch.resource(item, plan.whose)
-            taken = {plan.time, plan.level, plan.body, plan.trace, plan.span, *used}
-            found = (resource, tuple([name for name in plan.names if name not in taken]))
-            if len(plan.resources) >= _REMEMBERED:
-                plan.resources.clear()
-            plan.resources[key] = found
-        return found
-
-
-cdef list _by_line(bytes value):
-    """Return the values of the lines, None where one is no JSON or there is but one."""
-    cdef list found = []
-    for line in value.split(b"\n"):
-        if line.strip():
-            try:
-                found.append(loads(line))
-            except BadJson:
-                return None
-    return found if len(found) > 1 else None
-
-
-cdef bint _is_plain_id(object value):
-    """Say whether an id stays as it is: lower case, and not all zero."""
-    cdef Py_ssize_t at, length = PyUnicode_GET_LENGTH(value)
-    cdef const unsigned char *text
-    cdef bint some = False
-    if length > _MAX_ID or not PyUnicode_IS_ASCII(value):
-        return False
-    text = PyUnicode_1BYTE_DATA(value)
-    for at in range(length):
-        if 97 <= text[at] <= 122 or 49 <= text[at] <= 57:
-            some = True
-        elif text[at] != 48 and text[at] != 45:
-            return False
-    return some
+    cdef object decoded(self):
+        cdef object events, cuts = NO_LABELS
+        if self.batch is not None:
+            self.batch.events = self.events
+            return self.batch.decoded()
+        events = tuple(self.events)
+        cdef PyObject* values[3]
+        values[0], values[1], values[2] = <PyObject*> events, <PyObject*> NO_LABELS, <PyObject*> NO_LABELS
+        return <object> new_struct(&DECODED, values)

@@ -110,7 +110,7 @@ cdef tuple DISTRIBUTION_FIELDS = (
 cdef object NO_BUCKETS = Buckets()
 cdef PyObject* NO_TEXT = <PyObject*> EMPTY
 
-include "_otlp_structs.pxi"
+include "_structs.pxi"
 
 cdef Maker LOG_EVENT = maker(LogEvent, LOG_FIELDS)
 cdef Maker SPAN_EVENT_MAKER = maker(SpanEvent, SPAN_FIELDS)

@@ -15,6 +15,8 @@ from ingest.record import SECOND, Nanos, Origin, Record
 
 MAX_RECORD = 4 * 1024 * 1024
 """Bytes of a whole record."""
+MAX_ITEMS = 100_000
+"""Objects of a record: what is worth a line has forty bytes, so 4 MiB of such fit."""
 MAX_FIELD = 64 * 1024
 """Bytes of one text, such as a log body."""
 MAX_LABELS = 32

@@ -2,7 +2,7 @@
 
 What an object is shows in its fields: a change, a span, a metric value or else a log line. Each object is
 taken or refused by itself. There are two paths that say the same: the reference here, and a compiled one for
-plain log lines, which leaves every other object to the reference.
+plain objects, which leaves every other one to the reference.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.decoders import flat_plan as names
 from ingest.decoders import severity
-from ingest.decoders.batch import Batch
+from ingest.decoders.batch import MAX_ITEMS, Batch
 from ingest.decoders.flat_fields import Fields, known_id, read_fields, scalar_text
 from ingest.decoders.flat_histograms import read_histogram
 from ingest.decoders.flat_plan import Plan, plan_of
@@ -26,8 +26,8 @@ from ingest.record import Nanos
 if TYPE_CHECKING:
     from ingest.decoders import _flat
 
-_METRIC = ("name", "metric", "metric_name", "__name__", "metric.name")
-_METRIC_KIND = ("kind", "type", "metric_type")
+METRIC = ("name", "metric", "metric_name", "__name__", "metric.name")
+METRIC_KIND = ("kind", "type", "metric_type")
 _KINDS = {
     "counter": MetricKind.CUMULATIVE,
     "cumulative": MetricKind.CUMULATIVE,
@@ -40,19 +40,6 @@ _CHANGES = frozenset(
     {"deploy", "deployment", "config", "flag", "feature_flag", "restart", "scale", "rollback"}
 )
 _TITLE = ("title", "summary", "message", "description")
-
-
-class FlatJson:
-    """Decodes on the compiled path where there is one; `compiled=False` keeps to the reference."""
-
-    def __init__(self, *, compiled: bool = True) -> None:
-        self._fast = compiled_lines() if compiled else None
-
-    def decode(self, value: bytes, batch: Batch) -> None:
-        """Read every object that the bytes hold."""
-        # A batch that watches what is asked of it needs the reference.
-        if self._fast is None or type(batch) is not Batch or not self._fast.read(value, batch):
-            decode(value, batch)
 
 
 def compiled_lines() -> _flat.Lines | None:
@@ -79,15 +66,25 @@ def read_each(value: bytes, read: Callable[[Any, Batch], Event], batch: Batch) -
 
 
 def documents(value: bytes, batch: Batch) -> Sequence[Any]:
-    """Return the values of a document, of its array, or of its lines; a bad line is refused alone."""
+    """Return the values of a document, of its array, or of its lines; a bad line is refused alone.
+
+    Raises `DecodeError` (too large) on more than `MAX_ITEMS`, which are hardly telemetry and take seconds.
+    """
     try:
         whole = parse_json(value)
     except DecodeError as error:
         lines = [line for line in value.split(b"\n") if line.strip()]
         if len(lines) < 2:
             raise
-        return _by_line(lines, error, batch)
-    return whole if isinstance(whole, list) else (whole,)
+        return _by_line(_bounded(lines), error, batch)
+    return _bounded(whole) if isinstance(whole, list) else (whole,)
+
+
+def _bounded(items: list[Any]) -> list[Any]:
+    if len(items) > MAX_ITEMS:
+        detail = f"{len(items)} items in one record, the limit is {MAX_ITEMS}; send smaller batches"
+        raise DecodeError(RejectReason.TOO_LARGE, detail)
+    return items
 
 
 def _by_line(lines: list[bytes], whole: DecodeError, batch: Batch) -> list[Any]:
@@ -138,7 +135,7 @@ def _is_metric(top: dict[str, Any]) -> bool:
         or any(name in top for name in ("body", "message", "msg", "log"))
     ):
         return False
-    named = any(isinstance(top.get(name), str) for name in _METRIC)
+    named = any(isinstance(top.get(name), str) for name in METRIC)
     return named and (isinstance(value, int | float) or _number(value) is not None)
 
 
@@ -174,13 +171,13 @@ def _change(fields: Fields, batch: Batch) -> ChangeEvent:
 
 def _metric(fields: Fields, batch: Batch) -> MetricPoint:
     time = _time(fields, batch)
-    name = fields.take_text(_METRIC) or ""
+    name = fields.take_text(METRIC) or ""
     value = _number(fields.take(("value",)))
     if value is None or not math.isfinite(value):
         raise DecodeError(RejectReason.NOT_FINITE, "a metric value is NaN or infinite")
-    kind = _KINDS.get(str(next((fields.top[key] for key in _METRIC_KIND if key in fields.top), "")).lower())
+    kind = _KINDS.get(str(next((fields.top[key] for key in METRIC_KIND if key in fields.top), "")).lower())
     if kind is not None:
-        fields.take(_METRIC_KIND)
+        fields.take(METRIC_KIND)
     unit = fields.take_text(("unit",)) or ""
     start = fields.take_time(("start_time",)) or 0
     distribution = read_histogram(fields)
@@ -207,7 +204,7 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
 
 def _log(fields: Fields, item: dict[str, Any], plan: Plan, batch: Batch) -> LogEvent:
     time = _time(fields, batch, plan.time)
-    number, stated = _level(fields, plan.number, plan.level)
+    number, stated = level_and_stated(fields, plan.number, plan.level)
     body = _body(fields, item, plan.body, stated)
     trace_id = known_id(fields.take_text(plan.trace_id))
     span_id = known_id(fields.take_text(plan.span_id))
@@ -246,10 +243,10 @@ def _body(fields: Fields, item: dict[str, Any], among: tuple[str, ...], has_leve
 def level_of(fields: Fields) -> int:
     """Return the severity number that the fields state, 0 when they state none."""
     plan = plan_of(fields.top)
-    return _level(fields, plan.number, plan.level)[0] if plan.number or plan.level else 0
+    return level_and_stated(fields, plan.number, plan.level)[0] if plan.number or plan.level else 0
 
 
-def _level(fields: Fields, numbers: tuple[str, ...], levels: tuple[str, ...]) -> tuple[int, bool]:
+def level_and_stated(fields: Fields, numbers: tuple[str, ...], levels: tuple[str, ...]) -> tuple[int, bool]:
     """Return (severity number, whether any field states a level)."""
     number = fields.take(numbers)
     shown = fields.take(levels)

@@ -12,10 +12,10 @@ from ingest.decoders.otlp_traces import KEPT, KINDS, peer_of, span_times
 from ingest.events import DecodeError, RejectReason, SpanEvent, SpanKind
 from ingest.record import Nanos
 
-_NAME = ("name", "operation", "operation_name", "operationName", "span.name")
-_START = ("start", "start_time", "startTime", "startTimeUnixNano", "start_time_unix_nano")
-_END = ("end", "end_time", "endTime", "endTimeUnixNano", "end_time_unix_nano")
-_DURATION = {
+NAME = ("name", "operation", "operation_name", "operationName", "span.name")
+START = ("start", "start_time", "startTime", "startTimeUnixNano", "start_time_unix_nano")
+END = ("end", "end_time", "endTime", "endTimeUnixNano", "end_time_unix_nano")
+DURATION = {
     "duration": 0,
     "duration_ns": 1,
     "durationNano": 1,
@@ -25,7 +25,8 @@ _DURATION = {
     "duration_s": 1_000_000_000,
 }
 """Nanoseconds of one unit; a plain `duration` counts in seconds."""
-_STATUS = ("status", "status.code", "status_code", "otel.status_code", "status.status_code")
+STATUS = ("status", "status.code", "status_code", "otel.status_code", "status.status_code")
+KIND = ("kind", "span.kind", "span_kind", "spanKind")
 _ERRORS = frozenset({"error", "status_code_error", "2"})
 
 
@@ -34,9 +35,9 @@ def is_span(top: dict[str, Any]) -> bool:
     return (
         any(name in top for name in names.TRACE_ID)
         and any(name in top for name in names.SPAN_ID)
-        and any(name in top for name in _NAME)
-        and any(name in top for name in _START)
-        and (any(name in top for name in _END) or any(name in top for name in _DURATION))
+        and any(name in top for name in NAME)
+        and any(name in top for name in START)
+        and (any(name in top for name in END) or any(name in top for name in DURATION))
     )
 
 
@@ -45,13 +46,13 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
     trace_id, span_id = known_id(fields.take_text(names.TRACE_ID)), known_id(fields.take_text(names.SPAN_ID))
     if trace_id is None or span_id is None:
         raise DecodeError(RejectReason.MALFORMED, "the span has no trace id or no span id")
-    first = fields.take_time(_START)
-    last = fields.take_time(_END)
+    first = fields.take_time(START)
+    last = fields.take_time(END)
     if first is None:
         raise DecodeError(RejectReason.TIME_MISSING, "the span has no start")
     start, end = span_times(first, first + _duration(fields) if last is None else last, batch)
-    kind = _kind(fields.take(("kind", "span.kind", "span_kind", "spanKind")))
-    name = fields.take_text(_NAME) or ""
+    kind = _kind(fields.take(KIND))
+    name = fields.take_text(NAME) or ""
     known = {**fields.extras, **fields.top}
     attributes = {key: scalar_text(known[key]) for key in KEPT if known.get(key) is not None}
     named = known.get("peer") or known.get("peer.service")
@@ -73,11 +74,11 @@ def read_span(fields: Fields, batch: Batch) -> SpanEvent:
 
 
 def _duration(fields: Fields) -> Nanos:
-    name = next((name for name in _DURATION if name in fields.top), None)
+    name = next((name for name in DURATION if name in fields.top), None)
     value = None if name is None else fields.top[name]
     if name is None or isinstance(value, bool) or not isinstance(value, int | float):
         raise DecodeError(RejectReason.TIME_MISSING, "the span has neither an end nor a duration in numbers")
-    length = value * (_DURATION[name] or 1_000_000_000)
+    length = value * (DURATION[name] or 1_000_000_000)
     if not math.isfinite(length):
         raise DecodeError(RejectReason.TIME_INVALID, "the span's duration is beyond all measure")
     return round(length)
@@ -94,5 +95,5 @@ def _failed(fields: Fields) -> bool:
     error = fields.top.get("error")
     if isinstance(error, bool):
         return error
-    status = fields.take(_STATUS)
+    status = fields.take(STATUS)
     return str(status).lower() in _ERRORS or (isinstance(error, str) and error.lower() == "true")

@@ -13,7 +13,7 @@ _STACKS = (
 _ERRORS = ("error.message", "error", "err")
 """Names of what went wrong in words; the short ones are what loggers for Go write."""
 _NO_WORDS = frozenset({"true", "false", "null", "nil", "none", "<nil>"})
-_TOLD = frozenset({*_STACKS, *_ERRORS, "exception.type", "exception.message"})
+TOLD = frozenset({*_STACKS, *_ERRORS, "exception.type", "exception.message"})
 """Attributes of which any has to be there for the body to say more."""
 LONGEST = 256
 """Characters of a key; it only has to be the same for lines that belong together."""
@@ -46,7 +46,7 @@ def with_error(body: str, attributes: dict[str, str]) -> str:
 
     A trace that is told moves from `attributes` to the body, where it is not cut to a label's length.
     """
-    if _TOLD.isdisjoint(attributes):
+    if TOLD.isdisjoint(attributes):
         return body
     stack = next((attributes.pop(name) for name in _STACKS if attributes.get(name)), "").strip("\n")
     if stack and stack not in body:

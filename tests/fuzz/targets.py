@@ -39,7 +39,7 @@ NOW: Nanos = NOW_S * SECOND
 STAGES = ("redact", "mask", "templates")
 PATHS = ("paths:otlp_logs", "paths:otlp_metrics", "paths:otlp_traces", "paths:otlp")
 """The compiled reading of OTLP against the reference, where there are both."""
-_TWO_PATHS = ("otlp", "otlp_logs", "otlp_metrics", "otlp_traces")
+_TWO_PATHS = ("auto", "json", "otlp", "otlp_logs", "otlp_metrics", "otlp_traces")
 _BEHIND = 8
 """Events of a record that go on to redaction and masking."""
 _LONGEST_DETAIL = 300
