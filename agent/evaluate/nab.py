@@ -14,9 +14,9 @@ import numpy as np
 
 from agent.evaluate.figures import Figures, Group
 from agent.evaluate.nab_data import Series, load
-from agent.evaluate.nab_peers import peers
+from agent.evaluate.nab_peers import peers, readings
 from agent.evaluate.nab_plots import draw
-from agent.evaluate.nab_score import Outcome, Scores, best, outcome, weights
+from agent.evaluate.nab_score import Outcome, Scores, Weights, best, outcome, weights
 from agent.evaluate.nab_stream import judged
 
 OURS = "faultline"
@@ -43,7 +43,7 @@ def evaluate(
         draw(plots, series, weighed, scores, ours.threshold)
     if with_peers:
         for name, found in _peers(series, on_case):
-            figures[name] = _figures(best(weighed, found))
+            figures[name] = _figures(_best_reading(weighed, found))
     return figures
 
 
@@ -57,6 +57,12 @@ def _peers(series: Sequence[Series], tell: Tell) -> list[tuple[str, list[Scores]
             scores.append(peer(_filled(one)))
         found.append((name, scores))
     return found
+
+
+def _best_reading(weighed: Sequence[Weights], found: Sequence[Scores]) -> Outcome:
+    """Return the outcome of the reading of a peer's scores that is best for it over all series."""
+    ways = zip(*(readings(one) for one in found), strict=True)
+    return max((best(weighed, way) for way in ways), key=lambda one: one.score)
 
 
 def _filled(series: Series) -> Scores:

@@ -4,13 +4,17 @@ Windowed Gaussian and KNN-CAD are written from their descriptions; the others ar
 trailing history again and again and asked about the samples that follow. Where a peer looks at a block of
 samples at once, that can only help it. Scores are higher the stranger; rows that a peer says nothing about
 have 0.
+
+Two things are done for the peers, without which some of them score 0: what PyOD says is put on the scale of
+its own history (`rarity`), since one threshold holds for series of any size, and every peer may be silent
+for a while after what it said (`readings`), since each repetition outside a window costs.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +32,9 @@ _TREES_BLOCK = 500
 """IForest takes its time."""
 _DIMENSION, _NEIGHBOURS = 19, 27
 _SALIENT, _SALIENT_FIRST = 256, 64
-_SENSELESS = 1e300
 _STRANGE, _PAUSE = 0.9965, 0.5
+_SILENT = (0.0, 0.1, 0.2, 0.4)
+"""Pauses that are tried, as shares of the probation."""
 
 
 def peers() -> Mapping[str, Peer]:
@@ -48,6 +53,30 @@ def peers() -> Mapping[str, Peer]:
         ),
         "pyod_spectral_residual": spectral_residual,
     }
+
+
+def readings(values: Scores) -> Sequence[Scores]:
+    """Return the ways to read the scores of a peer: as they are, and with pauses of several lengths."""
+    size = probation(len(values))
+    return [told_once(values, math.floor(share * size)) for share in _SILENT]
+
+
+def told_once(scores: Scores, rows: int) -> Scores:
+    """Return the scores without those that are not above what was said in the `rows` before."""
+    told = np.zeros(len(scores))
+    said, since = -math.inf, -rows - 1
+    for row, score in enumerate(scores.tolist()):
+        if row - since > rows or score > said:
+            told[row], said, since = score, score, row
+    return told
+
+
+def rarity(scores: Scores, history: Scores) -> Scores:
+    """Return -log10 of the share of `history` that reaches each score, as conformal p-values count it."""
+    ordered = np.sort(history)
+    reached = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    shares: Scores = -np.log10((reached + 1.0) / (len(ordered) + 1.0))
+    return shares
 
 
 def windowed_gaussian(values: NDArray[np.float64]) -> Scores:
@@ -127,7 +156,7 @@ def _whitening(training: NDArray[np.float64], otherwise: NDArray[np.float64]) ->
 
 
 def _fitted(make: Callable[[], Any], values: NDArray[np.float64], block: int, *, lagged: bool) -> Scores:
-    """Return a PyOD detector's scores, fitted on up to `_HISTORY` rows before every `block`.
+    """Return the rarity of a PyOD detector's scores, fitted on up to `_HISTORY` rows before every `block`.
 
     Where `lagged`, a row is the value with its change; PyOD's MAD takes one column only.
     """
@@ -138,14 +167,14 @@ def _fitted(make: Callable[[], Any], values: NDArray[np.float64], block: int, *,
         history = rows[max(0, begin - _HISTORY) : begin]
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = make().fit(history).decision_function(rows[begin : begin + block])
-        # Where the history has no spread, PyOD's MAD divides by it: it says nothing then.
-        scores[begin : begin + block] = np.where(found < _SENSELESS, np.nan_to_num(found), 0.0)
+            detector = make().fit(history)
+            found = np.nan_to_num(detector.decision_function(rows[begin : begin + block]))
+        scores[begin : begin + block] = rarity(found, np.nan_to_num(detector.decision_scores_))
     return scores
 
 
 def spectral_residual(values: NDArray[np.float64]) -> Scores:
-    """Return PyOD's saliency of each value among the 256 values up to it, over their mean saliency.
+    """Return the rarity of PyOD's saliency of each value among the 256 up to it, over their mean saliency.
 
     PyOD scores a window as a whole; only the score of its last value is free of the future. The ratio is the
     rule of Ren et al., *Time-Series Anomaly Detection Service at Microsoft*, KDD 2019.
@@ -153,7 +182,7 @@ def spectral_residual(values: NDArray[np.float64]) -> Scores:
     from pyod.models.ts_spectral_residual import SpectralResidual
 
     detector = SpectralResidual()
-    scores = np.zeros(len(values))
+    ratios, scores = np.zeros(len(values)), np.zeros(len(values))
     if len(values) <= _SALIENT_FIRST:
         return scores
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -161,6 +190,8 @@ def spectral_residual(values: NDArray[np.float64]) -> Scores:
         detector.fit(values[:_SALIENT_FIRST].reshape(-1, 1))
         for row in range(_SALIENT_FIRST, len(values)):
             window = values[max(0, row + 1 - _SALIENT) : row + 1].reshape(-1, 1)
-            saliency = detector.decision_function(window)
-            scores[row] = saliency[-1] / max(float(saliency.mean()), 1e-12)
-    return np.nan_to_num(scores, nan=0.0, posinf=1e6)
+            saliency = np.nan_to_num(detector.decision_function(window))
+            ratios[row] = saliency[-1] / max(float(saliency.mean()), 1e-12)
+            history = ratios[max(_SALIENT_FIRST, row - _HISTORY) : row]
+            scores[row] = rarity(ratios[row : row + 1], history)[0]
+    return scores

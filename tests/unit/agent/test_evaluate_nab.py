@@ -124,3 +124,27 @@ def test_peers_see_a_spike_and_no_future(name: str) -> None:
     later = values.copy()
     later[300:] *= 2.0
     assert peer(later)[:300].tolist() == scores[:300].tolist()
+
+
+def test_a_peer_may_be_silent_after_it_spoke() -> None:
+    """Only what is above the last said passes for so many rows; as many rows later anything does."""
+    scores = np.array([0.0, 3.0, 2.0, 4.0, 4.0, 1.0, 1.0, 1.0])
+    assert nab_peers.told_once(scores, 0).tolist() == scores.tolist()
+    assert nab_peers.told_once(scores, 2).tolist() == [0.0, 3.0, 0.0, 4.0, 0.0, 0.0, 1.0, 0.0]
+    readings = nab_peers.readings(np.ones(1000))
+    # Of 150 rows of probation: no pause, then 15, 30 and 60 rows.
+    assert [int(one.sum()) for one in readings] == [1000, 63, 33, 17]
+
+
+def test_rarity_is_the_share_of_the_history_that_reaches_it() -> None:
+    """By hand over four values: ranks of five, and beyond all of them one of five."""
+    found = nab_peers.rarity(np.array([9.0, 4.0, 2.5, 0.0]), np.array([1.0, 4.0, 2.0, 3.0]))
+    assert found.tolist() == pytest.approx([-np.log10(share) for share in (1 / 5, 2 / 5, 3 / 5, 1.0)])
+
+
+def test_the_size_of_a_series_does_not_matter_to_a_peer() -> None:
+    """One threshold holds for all series, so a thousand times larger values must not score higher."""
+    values = np.random.default_rng(4).normal(50.0, 2.0, ROWS)
+    for name in ("pyod_mad", "pyod_ecod"):
+        peer = nab_peers.peers()[name]
+        assert peer(1000.0 * values) == pytest.approx(peer(values), abs=0.01)
