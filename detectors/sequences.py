@@ -15,19 +15,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit, evidence_id
-from detectors.evidence import ERROR, Finding, anomaly, bounded, number
-from detectors.sequence_model import MAX_TEMPLATES, SequenceModel, Vector, Verdict
+from detectors.evidence import WARNING, Finding, anomaly, bounded, number, sounds_like_failure
+from detectors.sequence_known import MAX_TEMPLATES
+from detectors.sequence_model import MAX_KEYS, SequenceModel, Verdict
 from detectors.state import touch
 from detectors.stateful import Stateful
 from detectors.threshold import Runs, Threshold
+from detectors.warmup import FEWEST
 from ingest.record import SECOND, Nanos
-from ingest.summary import Line, WindowSummary, sequence_rank
+from ingest.summary import Line, TemplateCount, WindowSummary, sequence_rank
 
 NAME = "sequences"
-VERSION = "1"
+VERSION = "2"
 THRESHOLD = Threshold(value=5.0)
 MAX_SERVICES = 200
 """Services whose keys are followed; those that spoke longest ago are let go of."""
+MAX_KEPT = 50_000
+"""Keys kept over all services."""
 MAX_TAKEN = 10_000
 
 _MINIMUM = 3
@@ -35,6 +39,8 @@ _SHOWN = 3
 _MINUTE = 6
 """Windows that are also judged together."""
 _DECAY = 0.5 ** (1 / 720)
+_UNSURE = 1.9
+"""A surge without a line that speaks of failure needs another sign beside it to open an incident."""
 _SHARE_STANDS: Nanos = 3600 * SECOND
 
 
@@ -84,6 +90,10 @@ class _Service:
     share: float = 1.0
     until: Nanos = 0
     """Which share of the keys is followed, and until when at least."""
+    latest: Nanos = 0
+    """End of the latest window: one that is not after it was counted, or comes too late."""
+    judged: int = 0
+    """Windows in which keys were judged."""
 
 
 @dataclass(slots=True)
@@ -117,13 +127,19 @@ class Sequences(Stateful[_State]):
         key = (summary.environment, summary.service)
         service = self._state.services.setdefault(key, _Service())
         touch(self._state.services, key, MAX_SERVICES)
+        if summary.end <= service.latest:
+            return ()
+        service.latest = summary.end
         if summary.sequence_share <= service.share or summary.end >= service.until:
             service.share = summary.sequence_share
             service.until = summary.end + _SHARE_STANDS
         for sequence in summary.sequences:
             if service.share >= 1.0 or sequence_rank(sequence.key) < service.share:
                 service.model.add(sequence.key, dict(sequence.counts), summary.end)
+        service.model.bound(min(MAX_KEYS, MAX_KEPT // len(self._state.services)))
         for template in summary.templates:
+            if _grave(template):
+                service.model.grave.add(template.template_id)
             service.templates[template.template_id] = _Template(
                 text=template.template,
                 severity=template.severity_number,
@@ -165,21 +181,28 @@ class Sequences(Stateful[_State]):
             service.usual, high, run = _Usual(), False, None
             service.model.accept()
         service.usual.learn_one(len(odd), len(verdicts), high=high)
+        service.judged += 1
         if not high:
             service.model.turn(end)
         if run is None:
             return ()
-        finding = Finding(
+        return (anomaly(environment, name, run, self._finding(name, service, evidence, score, usual)),)
+
+    def _finding(
+        self, name: str, service: _Service, evidence: tuple[Evidence, ...], score: float, usual: float
+    ) -> Finding:
+        severe = any(one.subject in service.model.grave for one in evidence)
+        return Finding(
             detector=NAME,
             subject=NAME,
             direction=Direction.UP,
-            hit=Hit.ERROR if any(_severe(service, one.subject) for one in evidence) else Hit.OTHER,
-            score=score,
+            hit=Hit.ERROR if severe else Hit.OTHER,
+            score=score if severe else min(score, _UNSURE * self._threshold.value),
             threshold=self._threshold.value,
             reason=f"More sequences of {name} than the usual {number(usual)} take a course that few take.",
             evidence=evidence,
+            learning=service.judged <= FEWEST,
         )
-        return (anomaly(environment, name, run, finding),)
 
 
 def _deviance(count: int, expected: float) -> float:
@@ -193,11 +216,11 @@ def _evidence(
     environment: str, name: str, service: _Service, odd: Sequence[Verdict], judged: int, score: float
 ) -> tuple[Evidence, ...]:
     """Return the templates that set the odd keys apart, the commonest first."""
-    telling = Counter(_telling(service.model, verdict.stands) for verdict in odd)
-    found = []
-    for (template_id, count), keys in sorted(telling.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]:
+    telling = Counter((one.why.template, one.why.count, bool(one.why.given)) for one in odd if one.why)
+    found: list[Evidence] = []
+    for (template_id, count, broken), keys in sorted(telling.items(), key=lambda one: (-one[1], one[0])):
         template = service.templates.get(template_id)
-        if template is None:
+        if template is None or len(found) == _SHOWN:
             continue
         found.append(
             Evidence(
@@ -207,8 +230,7 @@ def _evidence(
                 service=name,
                 subject=template_id,
                 label=template.text[:300],
-                statement=f"{keys} of {judged} keys of {name} that paused have {count} lines of this kind, "
-                "which few keys have.",
+                statement=f"{keys} of {judged} keys of {name} that paused have {_told(count, broken)}.",
                 start=template.start,
                 end=template.end,
                 score=bounded(score),
@@ -220,11 +242,23 @@ def _evidence(
     return tuple(found)
 
 
-def _telling(model: SequenceModel, stands: Vector) -> tuple[str, int]:
-    """Return the template and count of a vector that fewest keys have."""
-    return min(stands, key=lambda one: (model.counts.get(one[0], {}).get(one[1], 0.0), one))
+def _told(count: int, broken: bool) -> str:
+    """Return what is rare about having a template so often."""
+    if broken:
+        return (
+            "this kind of line beside others that come without it"
+            if count
+            else ("no line of this kind beside others that never come without it")
+        )
+    return (
+        f"{count} lines of this kind, which few keys have"
+        if count
+        else ("no line of this kind, which nearly all keys have")
+    )
 
 
-def _severe(service: _Service, template_id: str) -> bool:
-    template = service.templates.get(template_id)
-    return template is not None and template.severity >= ERROR
+def _grave(template: TemplateCount) -> bool:
+    """Say whether a template speaks of failure: by its severity, or where it has none by its words."""
+    if template.severity_number:
+        return template.severity_number >= WARNING
+    return sounds_like_failure(template.template)
