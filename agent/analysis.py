@@ -52,6 +52,8 @@ class Incident:
     """Grows with every change; analyses say which one they saw."""
     resolved_at: Nanos | None = None
     merged_into: str | None = None
+    muted_by: tuple[str, ...] = ()
+    """`maintenance mu_…` or `mute mu_…` of those that cover all its anomalies; while any, it pages nobody."""
 
 
 class ChangeKind(StrEnum):

@@ -7,7 +7,7 @@ reasons; nothing is dropped without a count. Owned by one thread (`agent.stream`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import msgspec
 
 from agent.analysis import Incident, IncidentChange, InvestigationDue
 from agent.incidents import Correlator, alert_anomaly
+from agent.mutes import Mute, marked, muted_by
 from agent.store.port import ModelAction, ModelRequest, TelemetryRow
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
@@ -69,6 +70,10 @@ class Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     windows: int = 0
     anomalies: dict[str, int] = field(default_factory=dict)
+    shadowed: dict[str, int] = field(default_factory=dict)
+    """Of these, what detectors in shadow found."""
+    muted: dict[str, int] = field(default_factory=dict)
+    """Of these, what maintenance and mutes cover, by kind."""
     changes: dict[str, int] = field(default_factory=dict)
     cuts: dict[str, int] = field(default_factory=dict)
     """What a limit shortened, by reason."""
@@ -92,12 +97,16 @@ class Pipeline:
         topology: Topology,
         minutes: Minutes,
         models: Versions | None = None,
+        shadow: Iterable[str] = (),
     ) -> None:
+        """Make the stages' pipeline; what detectors in `shadow` find is stored and opens nothing."""
         self._decode, self._redactor = decode, redactor
         self.windows: Windows | MergedWindows = windows
         self._suite, self._correlator, self._topology, self._minutes = suite, correlator, topology, minutes
         self.models = models or Versions()
         """The suite's detectors as versions of their models."""
+        self._shadow = frozenset(shadow)
+        self._mutes: tuple[Mute, ...] = ()
         self._outcome = Outcome()
         self._told: dict[str, Incident] = {}
         self.counts = Counts()
@@ -147,6 +156,18 @@ class Pipeline:
         for closed in self.windows.flush():
             self._judge(closed)
 
+    def heed_mutes(self, mutes: Sequence[Mute]) -> None:
+        """Go by these mutes from the next window on."""
+        self._mutes = tuple(mutes)
+
+    def mutes_active(self, now: Nanos) -> dict[str, int]:
+        """Return how many mutes are in force at `now`, by kind."""
+        active: dict[str, int] = {}
+        for one in self._mutes:
+            if one.active(now):
+                _count(active, one.kind.value)
+        return active
+
     def lead(self, incident_id: str, service: str) -> None:
         """Note who leads an incident's suspects: another leader makes a new analysis due."""
         self._correlator.lead(incident_id, service)
@@ -194,7 +215,7 @@ class Pipeline:
         if anomaly is None:
             self._correlator.release(event, now)
         else:
-            self._correlate((anomaly,), now)
+            self._correlate(self._heard((anomaly,)), now)
 
     def _judge(self, closed: ClosedWindow) -> None:
         self.counts.windows += 1
@@ -202,9 +223,24 @@ class Pipeline:
         self._minutes.add(closed.summaries)
         anomalies = self._suite.observe(closed)
         for anomaly in anomalies:
-            self.counts.anomalies[anomaly.detector] = self.counts.anomalies.get(anomaly.detector, 0) + 1
+            _count(self.counts.anomalies, anomaly.detector)
         self.counts.learning = self._suite.learning()
-        self._correlate(anomalies, closed.end)
+        self._correlate(self._heard(anomalies), closed.end)
+
+    def _heard(self, anomalies: Sequence[Anomaly]) -> Sequence[Anomaly]:
+        """Return what may become an incident, marked where it is muted; what is in shadow is only stored."""
+        heard = []
+        for anomaly in anomalies:
+            if anomaly.detector in self._shadow:
+                _count(self.counts.shadowed, anomaly.detector)
+                self._outcome.anomalies.append(("", anomaly))
+                continue
+            told = marked(anomaly, self._mutes)
+            by = muted_by(told)
+            if by is not None:
+                _count(self.counts.muted, by.partition(" ")[0])
+            heard.append(told)
+        return heard
 
     def _correlate(self, anomalies: Sequence[Anomaly], now: Nanos) -> None:
         correlated = self._correlator.correlate(anomalies, now, self._topology)
@@ -235,3 +271,7 @@ class Pipeline:
 
     def _stages(self) -> tuple[_Stage, ...]:
         return (self.windows, self._suite, self._correlator, self._topology, self._minutes)
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1

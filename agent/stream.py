@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from agent.analysis import IncidentChange
+from agent.mutes import Mute
 from agent.pipeline import Outcome, Pipeline
 from agent.store.port import Checkpoint, FencedError, OutboxEntry, Restored, StreamStore
 from detectors.manifest import Status
@@ -35,6 +36,7 @@ Announce = Callable[[Sequence[IncidentChange]], Sequence[OutboxEntry]]
 """Turns changes into the messages they call for."""
 PAUSE = 4
 """Who waits for a checkpoint gets one at once, but all of them together take a fifth of the time at most."""
+MUTE_MEMORY: Nanos = 600 * SECOND
 UNREAD: Nanos = 5 * SECOND
 """A partition that nothing was taken from for so long, and that has records, is behind rather than idle."""
 
@@ -71,6 +73,7 @@ class Stream:
         dead_letters: DeadLetterSink,
         announce: Announce,
         parts: PartSink | None = None,
+        mutes: Sequence[Mute] = (),
         checkpoint_every: Nanos = 5 * SECOND,
         clock: Callable[[], Nanos] = time.time_ns,
         on_step: Callable[[int], None] = lambda _: None,
@@ -78,7 +81,7 @@ class Stream:
     ) -> None:
         self._owner, self._build, self._source, self._store = owner, pipeline, source, store
         self._dead_letters, self._announce, self._clock = dead_letters, announce, clock
-        self._parts = parts
+        self._parts, self._mutes = parts, tuple(mutes)
         self._every, self._on_step, self._restart_after = checkpoint_every, on_step, restart_after
         self._inbox: queue.Queue[tuple[Record, Future[Receipt]]] = queue.Queue(maxsize=1000)
         self._waiting: list[tuple[Future[Receipt], Receipt]] = []
@@ -156,8 +159,14 @@ class Stream:
             self._load(restored.snapshot)
         self.pipeline.models.follow(restored.models)
         self._statuses = {(one.detector, one.number): one.status for one in restored.models}
+        self.pipeline.heed_mutes((*self._mutes, *self._store.mutes(self._past())))
         self._source.start(self._positions)
         log.info("stream.restored", owner=self._owner, epoch=self._epoch, partitions=len(self._positions))
+
+    def _past(self) -> Nanos:
+        """Return the time before which no mute's end matters: stream time may be behind the clock."""
+        now = self._clock()
+        return min(now, self.pipeline.windows.stream_time(now)) - MUTE_MEMORY
 
     def _load(self, snapshot: bytes) -> None:
         """Take the state up. One that an upgrade made unreadable must not keep the service down for ever."""
@@ -237,6 +246,7 @@ class Stream:
     def commit(self) -> None:
         """Write everything since the last commit, in the three steps."""
         # Until step 2 holds the answer a request stays open: whoever restores does it again.
+        self.pipeline.heed_mutes((*self._mutes, *self._store.mutes(self._past())))
         requests = self._store.model_requests(self._owner)
         answers = tuple((request.seq, self.pipeline.heed(request)) for request in requests)
         outcome = self.pipeline.outcome()

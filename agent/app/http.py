@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from prometheus_client import Metric
 
+from agent.app.parts import configured_mutes
 from agent.app.service import Service
 from agent.serve.api import create_app
 from agent.serve.deps import Deps
@@ -38,6 +39,8 @@ def deps_of(service: Service) -> Deps:
         api_key=settings.http.api_key.get_secret_value() or None,
         public_url=settings.deliver.public_url or None,
         now=time.time_ns,
+        mutes=service.store,
+        configured=configured_mutes(settings),
     )
 
 
@@ -75,6 +78,9 @@ def readings(service: Service) -> Readings:
         "faultline_windows_closed": {(): counts.windows},
         "faultline_window_events": _by_name(pipeline.windows.counts),
         "faultline_anomalies": _by_name(counts.anomalies),
+        "faultline_shadowed": _by_name(counts.shadowed),
+        "faultline_muted": _by_name(counts.muted),
+        "faultline_mutes_active": _by_name(pipeline.mutes_active(time.time_ns())),
         "faultline_incident_changes": _by_name(counts.changes),
         "faultline_checkpoints": {(): stream.counts.checkpoints},
         "faultline_stream_failures": {(): stream.counts.failures},

@@ -45,6 +45,7 @@ from agent.knowledge.index import open_index
 from agent.knowledge.load import load_folder
 from agent.knowledge.port import IndexUnavailable, RunbookIndex
 from agent.knowledge.shipped import shipped_runbooks
+from agent.mutes import Mute
 from agent.pipeline import Pipeline
 from agent.serve.otlp import otlp_topics
 from agent.settings import IncidentSettings, RetrainingSettings, Settings
@@ -166,6 +167,7 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
             "topology": Topology(everywhere=settings.edges),
             "minutes": Minutes(),
             "models": versions,
+            "shadow": settings.detectors.shadow,
         }
         if settings.role == "detect":
             width, idle = settings.windows.width * SECOND, settings.windows.idle * SECOND
@@ -173,6 +175,11 @@ def pipeline(settings: Settings, key: bytes) -> Callable[[], Pipeline]:
         return Pipeline(windows=windows(whole=True), **stages)
 
     return ingest_half if settings.role == "ingest" else build
+
+
+def configured_mutes(settings: Settings) -> tuple[Mute, ...]:
+    """Return the maintenance windows and mutes that stand in the settings."""
+    return tuple(one.named() for one in (*settings.maintenance, *settings.mutes))
 
 
 def policy(incidents: IncidentSettings) -> Policy:

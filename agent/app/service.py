@@ -161,6 +161,7 @@ def build(
         dead_letters=_dead_letters(settings, producer),
         announce=announcer.changes,
         parts=_part_sink(settings, producer),
+        mutes=parts.configured_mutes(settings),
         checkpoint_every=int(settings.stream.checkpoint_seconds * SECOND),
         on_step=on_step,
     )
@@ -227,7 +228,7 @@ def delivery(settings: Settings, producer: Producer | None) -> tuple[list[Channe
         channels.append(
             KafkaChannel(producer=producer, topic=settings.kafka.incidents_topic, public_url=public)
         )
-        policies.append(ChannelPolicy(channel="kafka", every=True))
+        policies.append(ChannelPolicy(channel="kafka", every=True, muted_too=True))
     for hook in settings.deliver.webhooks:
         channels.append(
             WebhookChannel(

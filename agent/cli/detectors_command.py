@@ -19,6 +19,7 @@ from rich.table import Table
 from agent.cli import logs
 
 if TYPE_CHECKING:
+    from agent.settings import Settings
     from agent.store.port import StoredModel
     from agent.store.sql import SqlStore
     from detectors.manifest import ModelVersion
@@ -68,6 +69,7 @@ def list_(config: Path | None, owner: str | None) -> None:
     inputs that had moved at the end of the last span, flagged the share of windows with a finding.
     """
     with _opened(config, owner) as (store, name):
+        silent = _settings(config).detectors.shadow
         found = _models(store, name)
         waiting = store.model_requests(name)
     table = Table("detector", "version", "since (UTC)", box=None, pad_edge=False)
@@ -77,6 +79,8 @@ def list_(config: Path | None, owner: str | None) -> None:
         if version.status.value != "retired":
             table.add_row(*_live_row(version))
     Console().print(table)
+    if silent:
+        click.echo(f"in shadow by the settings (counted, open no incident): {', '.join(silent)}")
     for request in waiting:
         target = f" to version {request.number}" if request.number is not None else ""
         click.echo(f"waiting for the service: {request.action.value} {request.detector}{target}")
@@ -224,18 +228,26 @@ def _time(at: int) -> str:
     return format_time(at)[:_MINUTES].replace("T", " ")
 
 
+def _settings(config: Path | None) -> Settings:
+    from agent.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
 @contextmanager
 def _opened(config: Path | None, owner: str | None) -> Iterator[tuple[SqlStore, str]]:
     """Open the configured store; what is wrong with it ends the command with one sentence."""
-    from agent.settings import SettingsError, load_settings
     from agent.store.port import StoreError
     from agent.store.sql import SqlStore
 
     logs.configure("warning")
+    settings = _settings(config)
     try:
-        settings = load_settings(config)
         store = SqlStore(settings.database_url)
-    except (SettingsError, StoreError) as error:
+    except StoreError as error:
         raise click.ClickException(str(error)) from error
     try:
         yield store, owner or settings.owner

@@ -22,8 +22,9 @@ from agent.analysis import (
     Verdict,
 )
 from agent.deliver.notification import Kind, Notification, Reason, Silence, Suppressed, delivery_id
+from agent.mutes import MuteKind
 from ingest.ids import digest
-from ingest.record import Nanos
+from ingest.record import SECOND, Nanos
 
 _VERDICT_RANK = {Verdict.INCONCLUSIVE: 0, Verdict.LIKELY: 1, Verdict.CONFIRMED: 2}
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -40,6 +41,11 @@ class ChannelPolicy:
     every: bool = False
     minimum_severity: Severity = Severity.INFO
     minimum_verdict: Verdict = Verdict.INCONCLUSIVE
+    muted_too: bool = False
+    """Hears of muted incidents as of others; they say by what they are muted."""
+    flap_limit: int = 3
+    """After so many returns told within `flap_window`, an incident that comes and goes is told no more."""
+    flap_window: Nanos = 3600 * SECOND
     repeat_interval: Nanos | None = None
     """After this long an open incident, or an unchanged analysis, is said again. None: never."""
 
@@ -106,14 +112,20 @@ def content(analysis: Analysis) -> str:
 def _of_change(
     change: IncidentChange, sent: Sequence[Notification], policy: ChannelPolicy
 ) -> Reason | Silence:
+    muted = _muted(change.incident, policy)
     if policy.every and not (_below(change.incident.severity, policy) and not sent):
-        return _PLAIN[change.kind]
+        # Whoever was told before a mute began hears of the end, or their picture would stay open.
+        return _PLAIN[change.kind] if muted is None or change.kind is ChangeKind.RESOLVED else muted
     if change.kind is ChangeKind.RESOLVED:
-        return Reason.RESOLVED if sent else Silence.NOTHING_WAS_SAID
+        return _of_end(sent)
     if change.incident.state is IncidentState.MERGED:
         return Reason.MERGED if sent else Silence.NOTHING_WAS_SAID
+    if muted is not None:
+        return muted
     if _below(change.incident.severity, policy):
         return Silence.BELOW_MINIMUM_SEVERITY
+    if change.kind is ChangeKind.REOPENED or _ended(sent):
+        return _of_return(change, sent, policy)
     if change.kind is not ChangeKind.UPDATED:
         return _PLAIN[change.kind]
     if SEVERITY_RANK[change.incident.severity] > _said_rank(sent):
@@ -123,14 +135,51 @@ def _of_change(
     return Silence.NO_NEWS
 
 
+def _of_end(sent: Sequence[Notification]) -> Reason | Silence:
+    if not sent:
+        return Silence.NOTHING_WAS_SAID
+    # Where a return was not told, its end is the end that was told before.
+    return Silence.FLAPPING if _ended(sent) else Reason.RESOLVED
+
+
+def _of_return(
+    change: IncidentChange, sent: Sequence[Notification], policy: ChannelPolicy
+) -> Reason | Silence:
+    """Say that it came back, unless it does so all the time; one that is worse than ever is always told."""
+    worse = SEVERITY_RANK[change.incident.severity] > max(
+        (SEVERITY_RANK[one.incident.severity] for one in sent), default=-1
+    )
+    returns = [one for one in sent if one.reason is Reason.REOPENED]
+    lately = [one for one in returns if change.at - one.at < policy.flap_window]
+    return Silence.FLAPPING if len(lately) >= policy.flap_limit and not worse else Reason.REOPENED
+
+
+def _ended(sent: Sequence[Notification]) -> bool:
+    """Say whether the last state that was told is the incident's end."""
+    told = next((one for one in reversed(sent) if one.kind is not Kind.ANALYZED), None)
+    return told is not None and told.kind is Kind.RESOLVED
+
+
+def _muted(incident: Incident, policy: ChannelPolicy) -> Silence | None:
+    if not incident.muted_by or policy.muted_too:
+        return None
+    maintained = all(by.startswith(MuteKind.MAINTENANCE.value) for by in incident.muted_by)
+    return Silence.MAINTENANCE if maintained else Silence.MUTED
+
+
 def _of_analysis(news: Analysed, sent: Sequence[Notification], policy: ChannelPolicy) -> Reason | Silence:
     analysis = news.analysis
     explained = analysis.stage is Stage.EXPLAINED
     reason = Reason.ANALYSIS_EXPLAINED if explained else Reason.ANALYSIS_STATISTICS
+    muted = _muted(news.incident, policy)
+    if muted is not None:
+        return muted
     if _below(analysis.severity, policy):
         return Silence.BELOW_MINIMUM_SEVERITY
     if policy.every:
         return reason
+    if news.incident.state is IncidentState.OPEN and _ended(sent):
+        return Silence.FLAPPING
     if _VERDICT_RANK[analysis.verdict] < _VERDICT_RANK[policy.minimum_verdict]:
         return Silence.INCONCLUSIVE_BELOW_CHANNEL_MINIMUM
     before = [item for item in sent if item.analysis is not None]

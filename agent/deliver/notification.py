@@ -53,6 +53,12 @@ class Silence(StrEnum):
     SAME_CONTENT = "same_content"
     NO_NEWS = "no_news"
     """An update that changes nothing a person would act on."""
+    MAINTENANCE = "maintenance"
+    """All that the incident rests on was found on services under maintenance."""
+    MUTED = "muted"
+    """All that it rests on is muted, by one mute or several."""
+    FLAPPING = "flapping"
+    """It came back too often within the hour; it is said again once it stays."""
     NOTHING_WAS_SAID = "nothing_was_said"
     """The end of an incident that this channel never heard of."""
 

@@ -217,6 +217,8 @@ class IncidentView:
     merged_into: str | None
     revision: int
     anomaly_count: int
+    muted_by: tuple[str, ...] = ()
+    """`maintenance ID` or `mute ID` of what covers all that it rests on; while any, it pages nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "merged_into": incident.merged_into,
         "revision": incident.revision,
         "anomaly_count": len(incident.anomaly_ids),
+        "muted_by": incident.muted_by,
     }
 
 

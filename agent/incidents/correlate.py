@@ -40,6 +40,7 @@ from agent.incidents.state import (
     begun,
     by_age,
     in_order,
+    muted_by,
     ratio,
     severity_of,
     title_of,
@@ -167,6 +168,9 @@ class Correlator:
             step.why(incident.id, Reason.SEVERITY)
         if new:
             step.why(incident.id, Reason.ANOMALY)
+        muted = muted_by(live.members.values(), since=last - self._policy.resolve_after)
+        if incident.muted_by and not muted:
+            step.why(incident.id, Reason.UNMUTED)
         ids = (*incident.anomaly_ids, anomaly.id) if new else incident.anomaly_ids
         live.incident = replace(
             incident,
@@ -175,6 +179,7 @@ class Correlator:
             title=title,
             anomaly_ids=ids,
             onset=min(incident.onset, anomaly.start),
+            muted_by=muted,
         )
 
     def _open(self, topology: Topology, step: Step) -> None:

@@ -11,7 +11,9 @@ from agent.analysis import InvestigationDue
 from agent.incidents.state import Live, Policy, Reason
 from ingest.record import Nanos
 
-CALL_FOR = frozenset({Reason.SERVICE, Reason.SEVERITY, Reason.SUSPECT, Reason.AGAIN, Reason.ABSORBED})
+CALL_FOR = frozenset(
+    {Reason.SERVICE, Reason.SEVERITY, Reason.SUSPECT, Reason.AGAIN, Reason.ABSORBED, Reason.UNMUTED}
+)
 """Reasons that make an analysis due."""
 
 

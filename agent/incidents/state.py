@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from agent import mutes
 from agent.analysis import (
     SEVERITY_RANK,
     ChangeKind,
@@ -62,6 +63,7 @@ class Reason(StrEnum):
     SERVICE = "a service joined"
     ABSORBED = "another incident was merged into it"
     ANOMALY = "an anomaly joined"
+    UNMUTED = "it is no longer muted"
     MERGED = "merged into an older incident"
     QUIET = "no anomalies for five minutes"
     SUSPECT = "the leading suspect changed"
@@ -138,6 +140,19 @@ class Step:
     def why(self, incident_id: str, *reasons: Reason) -> None:
         """Note why an incident changed."""
         self.reasons.setdefault(incident_id, set()).update(reasons)
+
+
+def muted_by(members: Iterable[Anomaly], *, since: Nanos) -> tuple[str, ...]:
+    """Return the mutes that cover an incident: none as soon as an anomaly later than `since` is uncovered."""
+    found: set[str] = set()
+    for one in members:
+        if one.end <= since:
+            continue
+        by = mutes.muted_by(one)
+        if by is None:
+            return ()
+        found.add(by)
+    return tuple(sorted(found))
 
 
 def in_order(anomalies: Iterable[Anomaly]) -> list[Anomaly]:

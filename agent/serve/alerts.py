@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from agent.serve.bodies import BodyError, Budget, read_body
 from agent.serve.deps import Deps
 from agent.serve.incidents import json_response
 from agent.serve.intake import NotStoredError, origin_number, stored
 from agent.serve.openapi import told
 from agent.serve.problems import RETRY_AFTER, ProblemError
 from ingest.decoders import alertmanager
-from ingest.decoders.batch import Batch
+from ingest.decoders.batch import MAX_RECORD, Batch
 from ingest.events import DecodeError, TopicDefaults
 from ingest.record import Nanos, Origin, Record
 
 TOPIC = "http.alertmanager"
-MAX_BODY = 4 * 1024 * 1024
 _BODY = {
     "requestBody": {
         "required": True,
@@ -40,24 +40,29 @@ _BODY = {
 }
 
 
-def router(deps: Deps) -> APIRouter:
-    """Return the routes under /api/v1/alerts."""
+def router(deps: Deps, budget: Budget) -> APIRouter:
+    """Return the routes under /api/v1/alerts; bodies under way count against `budget`."""
     routes = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
     @routes.post(
         "/alertmanager",
         status_code=202,
-        responses=told("AcceptedView", 400, 413, 415, 501, 503, status=202),
+        responses=told("AcceptedView", 400, 408, 413, 415, 501, 503, status=202),
         openapi_extra=_BODY,
         operation_id="takeAlerts",
     )
     async def take_alerts(request: Request) -> Response:
         """Take a notification; answers once it is stored, so that nothing is lost after a 202."""
         _expect_json(request)
-        raw = await _body(request)
-        record = alert_record(raw, deps.now())
-        alerts, refused = _counted(record)
-        await _stored(deps, record)
+        try:
+            # Held until it is stored: what waits counts as much as what is still coming in.
+            with budget.share() as share:
+                record = alert_record(await read_body(request, share), deps.now())
+                alerts, refused = _counted(record)
+                await _stored(deps, record)
+        except BodyError as error:
+            # 429 is no 5xx: Alertmanager would drop the notification instead of sending it again.
+            raise _problem(error) from None
         origin = record.origin
         return json_response(
             {
@@ -84,23 +89,15 @@ def _expect_json(request: Request) -> None:
         raise ProblemError(415, "Send the webhook with `Content-Type: application/json`.")
 
 
-async def _body(request: Request) -> bytes:
-    told_size = request.headers.get("content-length", "")
-    if told_size.isdecimal() and int(told_size) > MAX_BODY:
-        raise _too_large()
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise _too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large() -> ProblemError:
-    detail = f"A notification may have {MAX_BODY // 1024 // 1024} MiB; lower `max_alerts` of the webhook."
-    return ProblemError(413, detail)
+def _problem(error: BodyError) -> ProblemError:
+    if error.status in (408, 429):
+        return ProblemError(503, error.detail, RETRY_AFTER)
+    detail = error.detail
+    if error.status == 413:
+        detail = (
+            f"A notification may have {MAX_RECORD // 1024 // 1024} MiB; lower `max_alerts` of the webhook."
+        )
+    return ProblemError(error.status, detail)
 
 
 def _counted(record: Record) -> tuple[int, int]:

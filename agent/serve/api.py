@@ -9,8 +9,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from agent.serve import alerts, health, incidents, openapi, otlp, problems, routes
+from agent.serve import alerts, health, incidents, mutes, openapi, otlp, problems, routes
 from agent.serve.access import Guard
+from agent.serve.bodies import Budget
 from agent.serve.boundary import Boundary, RequestCounts
 from agent.serve.deps import Deps
 
@@ -29,10 +30,13 @@ def create_app(deps: Deps) -> FastAPI:
         redoc_url=None,
     )
     counts = RequestCounts()
+    # One for all that takes bodies in: together they hold no more memory than it says.
+    budget = Budget()
     for router in (
         incidents.router(deps),
-        alerts.router(deps),
-        otlp.router(deps),
+        mutes.router(deps, budget),
+        alerts.router(deps, budget),
+        otlp.router(deps, budget),
         health.router(deps, counts),
         routes.router(deps),
     ):

@@ -118,7 +118,8 @@ async def _unpacked(chunks: AsyncIterator[bytes], window: int, limit: int) -> As
 
 
 def _too_large(limit: int) -> BodyError:
-    return BodyError(413, f"A body may have {limit // 1024 // 1024} MiB unpacked; send smaller batches.")
+    size = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
+    return BodyError(413, f"A body may have {size} unpacked; send less at once.")
 
 
 def _not_whole() -> BodyError:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from prometheus_client import Metric
 
-from agent.store.port import DeliveryState, IncidentStore
+from agent.mutes import Mute
+from agent.store.port import DeliveryState, IncidentStore, MuteStore
 from ingest.events import Receipt
 from ingest.record import Nanos, Record
 from ingest.summary import WindowSummary
@@ -45,5 +46,9 @@ class Deps:
     """How people reach the pages; its host name is accepted like a loopback one."""
     now: Callable[[], Nanos]
     """Wall clock."""
+    mutes: MuteStore | None = None
+    """Where mutes are kept; None where nobody heeds them."""
+    configured: tuple[Mute, ...] = ()
+    """Mutes that stand in the settings: shown, and changed only there."""
     stored_within: float = 10.0
     """Seconds that a record may take to be stored before its sender is told to come again."""

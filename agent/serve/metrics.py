@@ -48,6 +48,9 @@ CATALOGUE: tuple[Family, ...] = (
     ),
     _gauge("window_buffered_events", "Events in windows that are still open."),
     _counter("anomalies", "Findings of detectors, by detector.", "detector"),
+    _counter("shadowed", "Findings of detectors that settings keep in shadow, by detector.", "detector"),
+    _counter("muted", "Findings that maintenance or mutes cover, by which of them.", "kind"),
+    _gauge("mutes_active", "Mutes and maintenance windows that are in force, by kind.", "kind"),
     _gauge("detector_version", "Number of a detector's model, active or in shadow.", "detector", "status"),
     _gauge(
         "detector_drift",

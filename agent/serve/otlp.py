@@ -47,11 +47,10 @@ def topic_of(signal: str, media_type: str) -> str:
     return f"http.otlp_{signal}" + ("" if media_type == PROTOBUF else "_json")
 
 
-def router(deps: Deps) -> APIRouter:
-    """Return the routes under /v1."""
+def router(deps: Deps, budget: Budget) -> APIRouter:
+    """Return the routes under /v1; bodies under way count against `budget`."""
     # Not in our own OpenAPI document: OTLP is specified elsewhere, and has errors of its own.
     routes = APIRouter(prefix="/v1", include_in_schema=False)
-    budget = Budget()
     submit = None if deps.submit is None else Repeats(deps.submit)
     for signal in _REQUESTS:
         routes.add_api_route(f"/{signal}", _taker(signal, deps, submit, budget), methods=["POST"])

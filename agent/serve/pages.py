@@ -19,6 +19,7 @@ from markupsafe import Markup
 from agent.analysis import Analysis, Incident, IncidentState, Severity
 from agent.deliver.sanitize import block
 from agent.deliver.view import rfc3339
+from agent.mutes import Mute, MuteKind
 from agent.serve import text
 from agent.serve.deps import ReadStore
 from agent.serve.drawings import Drawn, charts_of, kind_of, kinds_of, span_of, timeline_of
@@ -66,8 +67,10 @@ class Pages:
             now=now,
         )
 
-    def incidents(self, page: IncidentPage, filters: Mapping[str, str], now: Nanos) -> str:
-        """Return the list page."""
+    def incidents(
+        self, page: IncidentPage, filters: Mapping[str, str], now: Nanos, mutes: Sequence[Mute] = ()
+    ) -> str:
+        """Return the list page, with the mutes that are in force above it."""
         following = None
         if page.next_cursor is not None:
             following = "/incidents?" + urlencode({**filters, "cursor": page.next_cursor})
@@ -78,6 +81,7 @@ class Pages:
             filters=filters,
             states=tuple(IncidentState),
             severities=tuple(Severity),
+            mutes=mutes,
             now=now,
             alone=False,
         )
@@ -113,10 +117,15 @@ def pages() -> Pages:
         "iso": rfc3339,
         "kind": kind_of,
     }
+    environment.tests["maintained"] = _maintained
     loader = environment.loader
     assert loader is not None
     style, _, _ = loader.get_source(environment, "page.css")
     return Pages(environment, style)
+
+
+def _maintained(by: str) -> bool:
+    return by.startswith(MuteKind.MAINTENANCE.value)
 
 
 def _shown(value: object) -> object:

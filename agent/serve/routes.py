@@ -47,7 +47,10 @@ def router(deps: Deps) -> APIRouter:
             found = deps.store.incidents(query)
         except CursorError:
             return _message(rendered, "This page is gone", "Begin again at the first page of the list.", 400)
-        return _html(rendered, rendered.incidents(found, filters, deps.now()))
+        now = deps.now()
+        kept = () if deps.mutes is None else deps.mutes.mutes(now)
+        active = [one for one in (*deps.configured, *kept) if one.active(now)]
+        return _html(rendered, rendered.incidents(found, filters, now, active))
 
     @routes.get("/incidents/{incident_id}")
     def incident_page(request: Request, incident_id: IncidentId) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.deliver.shapes import AnalysisView, AnomalyView, EvidenceView, IncidentView, OriginView
+from agent.mutes import MuteKind
 from agent.store.port import DeliveryState
 
 
@@ -38,6 +39,33 @@ class AnalysisListView:
     """An incident's analyses, oldest first."""
 
     analyses: tuple[AnalysisView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteView:
+    """A mute or a maintenance window: what it covers, from when until when, who asked for it and why."""
+
+    id: str
+    kind: MuteKind
+    active: bool
+    starts: str
+    ends: str
+    reason: str
+    author: str
+    created: str
+    environment: str | None
+    services: tuple[str, ...]
+    detector: str | None
+    subject: str | None
+    lifted_by: str | None
+    configured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteListView:
+    """Mutes, soonest end first."""
+
+    mutes: tuple[MuteView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +141,7 @@ SHAPES: tuple[type, ...] = (
     EvidenceListView,
     AnalysisListView,
     DeliveryListView,
+    MuteListView,
     AcceptedView,
     HealthView,
     Problem,

@@ -33,7 +33,9 @@ from agent.settings.sections import (
     IncidentSettings,
     KafkaSettings,
     KnowledgeSettings,
+    MaintenanceSettings,
     ModelSettings,
+    MuteSettings,
     RetrainingSettings,
     StreamSettings,
     WindowSettings,
@@ -85,6 +87,10 @@ class Settings(BaseSettings):
     detectors: DetectorSettings = DetectorSettings()
     incidents: IncidentSettings = IncidentSettings()
     retraining: RetrainingSettings = RetrainingSettings()
+    maintenance: tuple[MaintenanceSettings, ...] = ()
+    """Planned work; `faultline mutes maintenance` and the API do the same for what is not planned so long."""
+    mutes: tuple[MuteSettings, ...] = ()
+    """What is known to be noise, each with a reason and an end."""
     model: ModelSettings = ModelSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     deliver: DeliverSettings = DeliverSettings()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from agent.mutes import Mute, MuteKind, moment, mute
 from ingest.decoders.times import zone_named
 
 Format = Literal[
@@ -17,6 +18,10 @@ Format = Literal[
     "json", "ecs", "fluent_bit", "vector", "docker", "syslog", "syslog_json", "text",
     "telegraf", "prometheus_json", "collectd", "cloudevents", "alertmanager",
 ]  # fmt: skip
+
+
+AUTHOR = "the configuration"
+"""Who asks for mutes that stand in the settings."""
 
 
 class Section(BaseModel):
@@ -129,6 +134,77 @@ class DetectorSettings(Section):
     """Findings about single series that an environment may bring in a day when nothing is wrong."""
     horizon: int = Field(default=3600, ge=60)
     """Seconds ahead within which something filling up is reported."""
+    shadow: tuple[str, ...] = ()
+    """Detectors that run and are counted, and open no incident: for one that has to show its worth first."""
+
+    @field_validator("shadow")
+    @classmethod
+    def _exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if names:
+            from detectors.suite import default_detectors
+
+            known = sorted(one.name for one in default_detectors())
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"there is no detector {name!r}; there are: {', '.join(known)}")
+        return names
+
+
+class QuietSettings(Section):
+    """What maintenance and mutes say alike. Times are RFC 3339 with a zone; after `until` it does nothing."""
+
+    environment: str | None = None
+    services: tuple[str, ...] = ()
+    starts: str
+    until: str
+    reason: str
+
+    def named(self) -> Mute:
+        """Return it as the stream takes it. Raises `MuteError`."""
+        starts = moment(self.starts, 0)
+        return mute(
+            kind=MuteKind.MAINTENANCE,
+            starts=starts,
+            ends=moment(self.until, starts),
+            reason=self.reason,
+            author=AUTHOR,
+            now=starts,
+            environment=self.environment,
+            services=self.services,
+        )
+
+    @model_validator(mode="after")
+    def _can_be_taken(self) -> QuietSettings:
+        self.named()
+        return self
+
+
+class MaintenanceSettings(QuietSettings):
+    """Work on services or an environment: what is found there is shown and counted, and pages nobody."""
+
+
+class MuteSettings(QuietSettings):
+    """A detector's findings on services, or one template or series, that are known to be noise."""
+
+    detector: str | None = None
+    subject: str | None = None
+    """A template id, a series as it is shown, or an alert's fingerprint."""
+
+    def named(self) -> Mute:
+        """Return it as the stream takes it. Raises `MuteError`."""
+        starts = moment(self.starts, 0)
+        return mute(
+            kind=MuteKind.MUTE,
+            starts=starts,
+            ends=moment(self.until, starts),
+            reason=self.reason,
+            author=AUTHOR,
+            now=starts,
+            environment=self.environment,
+            services=self.services,
+            detector=self.detector,
+            subject=self.subject,
+        )
 
 
 class ModelSettings(Section):

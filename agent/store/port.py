@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agent.analysis import Analysis, Incident, IncidentState, InvestigationDue, Severity
+from agent.mutes import Mute
 from detectors.anomaly import Anomaly
 from detectors.manifest import ModelVersion
 from ingest.record import Nanos
@@ -179,6 +180,10 @@ class StreamStore(Protocol):
         """Return what was asked of the owner's detectors and is not answered, oldest first."""
         ...
 
+    def mutes(self, ended_after: Nanos) -> tuple[Mute, ...]:
+        """Return the mutes that end after a time, soonest end first."""
+        ...
+
 
 class ModelStore(Protocol):
     """The side of those who look at detectors' models and ask for others."""
@@ -199,6 +204,20 @@ class ModelStore(Protocol):
 
     def model_answer(self, seq: int) -> str | None:
         """Return what became of a request, None while nothing has."""
+        ...
+
+
+class MuteStore(Protocol):
+    """The side of those who ask for quiet, and of the stream, which heeds them."""
+
+    def save_mute(self, mute: Mute) -> None:
+        """Store a mute; one of the same id is replaced."""
+        ...
+
+    def mute(self, mute_id: str) -> Mute | None: ...
+
+    def mutes(self, ended_after: Nanos) -> tuple[Mute, ...]:
+        """Return the mutes that end after a time, soonest end first."""
         ...
 
 
@@ -289,7 +308,14 @@ class RetentionStore(Protocol):
 
 
 class Store(
-    StreamStore, ModelStore, InvestigationStore, IncidentStore, OutboxStore, RetentionStore, Protocol
+    StreamStore,
+    ModelStore,
+    MuteStore,
+    InvestigationStore,
+    IncidentStore,
+    OutboxStore,
+    RetentionStore,
+    Protocol,
 ):
     """All sides at once, as the composition root holds it."""
 

@@ -169,6 +169,16 @@ telemetry = Table(
     Index("ix_telemetry_minute", "minute", "environment"),
 )
 
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("starts", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_mutes_ends", "ends"),
+)
+
 models = Table(
     "models",
     metadata,

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.analysis import Analysis, Incident
-from agent.store import incidents, investigations, models, outbox, retention, streams, telemetry
+from agent.mutes import Mute
+from agent.store import incidents, investigations, models, mutes, outbox, retention, streams, telemetry
 from agent.store.database import Database
 from agent.store.migrate import upgrade
 from agent.store.outbox import put
@@ -91,6 +92,21 @@ class SqlStore:
         """Return what became of a request, None while nothing has."""
         with self._database.read() as connection:
             return models.answered(connection, seq)
+
+    def save_mute(self, mute: Mute) -> None:
+        """Store a mute; one of the same id is replaced."""
+        with self._database.write() as connection:
+            mutes.save(connection, mute)
+
+    def mute(self, mute_id: str) -> Mute | None:
+        """Return a mute, None when there is none of that id."""
+        with self._database.read() as connection:
+            return mutes.find(connection, mute_id)
+
+    def mutes(self, ended_after: Nanos) -> tuple[Mute, ...]:
+        """Return the mutes that end after a time, soonest end first."""
+        with self._database.read() as connection:
+            return mutes.since(connection, ended_after)
 
     def lease(self, worker: str, now: Nanos, ttl: Nanos) -> Lease | None:
         """Take the oldest due investigation nobody holds (or whose lease ran out), else None."""

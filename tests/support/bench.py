@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agent.analysis import IncidentChange
 from agent.incidents import Correlator
+from agent.mutes import Mute
 from agent.pipeline import Pipeline
 from agent.store.port import Checkpoint, ModelRequest, OutboxEntry, Restored
 from agent.stream import Stream
@@ -75,6 +76,7 @@ class Bench:
     requests: list[ModelRequest] = field(default_factory=list)
     elsewhere: dict[Partition, int] = field(default_factory=dict)
     """How far other owners have read."""
+    muted: list[Mute] = field(default_factory=list)
     commit_failure: str | None = None
     epoch: int = 0
     exhausted: bool = False
@@ -131,6 +133,9 @@ class Bench:
 
     def read_up_to(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         return {part: offset for part, offset in self.elsewhere.items() if part in partitions}
+
+    def mutes(self, ended_after: Nanos) -> tuple[Mute, ...]:
+        return tuple(one for one in self.muted if one.ends > ended_after)
 
     def model_requests(self, owner: str) -> tuple[ModelRequest, ...]:
         return tuple(self.requests)

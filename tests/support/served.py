@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from starlette.testclient import TestClient
 
 from agent.analysis import Stage
+from agent.mutes import Mute
 from agent.serve import Deps, create_app
 from agent.store.port import TelemetryRow
 from agent.store.sql import SqlStore
@@ -167,6 +168,7 @@ def client(
     public_url: str | None = None,
     host: str = "localhost",
     stored_within: float = 10.0,
+    configured: tuple[Mute, ...] = (),
 ) -> TestClient:
     """Return a client of an application over `store`."""
     deps = Deps(
@@ -178,6 +180,8 @@ def client(
         public_url=public_url,
         now=lambda: T0 + 300 * SECOND,
         stored_within=stored_within,
+        mutes=store,
+        configured=configured,
     )
     return TestClient(create_app(deps), base_url=f"http://{host}", raise_server_exceptions=False)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from agent.serve.alerts import MAX_BODY, alert_record
+from agent.serve.alerts import alert_record
 from agent.store.sql import SqlStore
 from ingest.decode import Decode
+from ingest.decoders.batch import MAX_RECORD
 from ingest.events import AlertEvent, Receipt, TopicDefaults
 from ingest.record import Record
 from tests.support import served
@@ -124,8 +125,8 @@ def test_other_types_are_refused(store: SqlStore, kind: str | None) -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_too_large_is_refused(store: SqlStore, chunked: bool) -> None:
     """413 over 4 MiB, whether the size is told ahead or not."""
-    body = b" " * (MAX_BODY + 1)
-    content = iter([body[: MAX_BODY // 2], body[MAX_BODY // 2 :]]) if chunked else body
+    body = b" " * (MAX_RECORD + 1)
+    content = iter([body[: MAX_RECORD // 2], body[MAX_RECORD // 2 :]]) if chunked else body
     answer = served.client(store, submit=Taken(_done)).post(URL, content=content, headers=JSON)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
