@@ -30,6 +30,8 @@ _TURN: Nanos = 600 * SECOND
 _PAUSES = 0.99
 """Share of pauses within keys that one must outlast to count as over for now."""
 _MAX_PAUSES = 100_000.0
+_FORGOTTEN = 40
+"""Times as long as keys pause at most as a rule, after which one is over for good."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,7 @@ class SequenceModel:
         if self.known.keys < MINIMUM_KEYS:
             return
         patience = self.patience()
+        self._forget(end - _FORGOTTEN * patience)
         same: dict[frozenset[tuple[str, int]], tuple[Deviation | None, Deviation | None]] = {}
         while self.live:
             name = next(iter(self.live))
@@ -126,6 +129,14 @@ class SequenceModel:
             yield Verdict(
                 key=name, odd=now is not None, sudden=then is not None, why=now or then, last=key.last
             )
+
+    def _forget(self, before: Nanos) -> None:
+        """Let go of judged keys that wrote nothing since."""
+        while self.judged:
+            name = next(iter(self.judged))
+            if self.judged[name].last >= before:
+                return
+            del self.judged[name]
 
     def turn(self, end: Nanos) -> None:
         """Let time pass: what was the present ten minutes ago, or a bit longer, becomes the past."""

@@ -15,7 +15,12 @@ from agent.cli.eval_command.options import measure, names, with_data, with_syste
 @click.option(
     "--peers/--no-peers", default=True, show_default=True, help="Show PyOD's detectors beside ours."
 )
-def logs(data: Path, json_path: str | None, system: str, peers: bool) -> None:
+@click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw what was found when and by what into this folder, one SVG a set.",
+)
+def logs(data: Path, json_path: str | None, system: str, peers: bool, plots: Path | None) -> None:
     r"""Find labelled sequences of log lines that are written as few are: precision, recall, F1.
 
     Lines are streamed once, unsupervised; labels only score. PyOD's detectors are given whole sequences and
@@ -25,6 +30,7 @@ def logs(data: Path, json_path: str | None, system: str, peers: bool) -> None:
     Examples:
       faultline eval logs --data DATA
       faultline eval logs --data DATA --no-peers --json -
+      faultline eval logs --data DATA --plots out
     """
     from agent.evaluate import sequence_logs, sequence_peers
 
@@ -32,5 +38,5 @@ def logs(data: Path, json_path: str | None, system: str, peers: bool) -> None:
     measure(
         "Log sequences",
         json_path,
-        lambda tell: sequence_logs.evaluate(data, names(system), peers=beside, on_case=tell),
+        lambda tell: sequence_logs.evaluate(data, names(system), peers=beside, plots=plots, on_case=tell),
     )
