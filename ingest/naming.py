@@ -86,7 +86,7 @@ def _renamed(summary: WindowSummary, called: dict[str, str]) -> WindowSummary:
         depth = times[name] = times.get(name, -1) + 1
         if depth == len(layers):
             layers.append([])
-        layers[depth].append(replace(template, template_id=name))
+        layers[depth].append(msgspec.structs.replace(template, template_id=name))
     pairs: dict[tuple[str, str], int] = {}
     for pair in summary.pairs:
         names = called.get(pair.first, pair.first), called.get(pair.second, pair.second)

@@ -103,7 +103,11 @@ def _histogram(counter: CounterWindow, found: Sequence[Growth]) -> Iterator[Seri
     ]
     for name, unit, value in values:
         if value is not None and math.isfinite(value):
-            yield _window(replace(counter.key, name=f"{counter.key.name}.{name}"), unit, [(time, value)])
+            yield _window(_named(counter.key, name), unit, [(time, value)])
+
+
+def _named(key: SeriesKey, part: str) -> SeriesKey:
+    return SeriesKey(name=f"{key.name}.{part}", instance=key.instance, labels=key.labels)
 
 
 def _window(key: SeriesKey, unit: str, samples: Sequence[tuple[Nanos, float]]) -> SeriesWindow:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 ACCURACY = 0.02
 _LOG_GAMMA = math.log((1 + ACCURACY) / (1 - ACCURACY))
@@ -16,11 +17,10 @@ _FLOOR = -(10**6)
 """Bucket of values that are zero or less."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sketch:
+class Sketch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bucket index -> count. Empty is `Sketch()`."""
 
-    buckets: dict[int, int] = field(default_factory=dict)
+    buckets: dict[int, int] = msgspec.field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -1,7 +1,8 @@
 """What one closed window of one service carries: all that detectors and investigations ever see.
 
 Summaries are values. Two partial ones of the same window and service merge into what one over all
-records would have been, in any order and grouping (`ingest.merge`).
+records would have been, in any order and grouping (`ingest.merge`). What a window holds many of are msgspec
+structs, for the reason that events are (`ingest.events`); they are changed with `msgspec.structs.replace`.
 """
 
 from __future__ import annotations
@@ -23,19 +24,17 @@ MAX_HISTOGRAMS = 12
 """Samples of one histogram that a window keeps apart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Line:
-    """A log line as evidence: redacted text and where it stands. Ordered by time, then origin."""
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A log line as evidence: redacted text and where it stands."""
 
     time: Nanos
     origin: Origin
     text: str
-    instance: str | None = field(default=None, compare=False)
-    trace_id: str | None = field(default=None, compare=False)
+    instance: str | None = None
+    trace_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateCount:
+class TemplateCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How often a template occurred. `template` is its text as known in this window.
 
     `severity_number` is the highest seen; `lines` are the first `MAX_LINES` by (time, origin).
@@ -50,8 +49,7 @@ class TemplateCount:
     lines: tuple[Line, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairCount:
+class PairCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Template `second` directly followed `first` under one sequence key this many times."""
 
     first: str
@@ -59,8 +57,7 @@ class PairCount:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceCount:
+class SequenceCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was written under one sequence key (a trace, a session, a block) in this window, by template."""
 
     key: str
@@ -72,8 +69,7 @@ def sequence_rank(key: str) -> float:
     return zlib.crc32(key.encode()) / 2**32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class SeriesKey:
+class SeriesKey(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False, cache_hash=True):
     """Names a series within an environment and service."""
 
     name: str
@@ -86,8 +82,7 @@ class SeriesKey:
         return f"{self.name}{{{inner}}}" if inner else self.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesWindow:
+class SeriesWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Samples of a series as (time, value), by time; past `MAX_SAMPLES` only min, mean, max and last.
 
     `count` is the number of samples seen and `total` their sum, whether kept or not.
@@ -120,8 +115,7 @@ class CounterPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     distribution: Distribution | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterWindow:
+class CounterWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Raw readings of a counter or histogram by time: what `ingest.rates` makes series of once it is whole.
 
     `count` is the number of readings. Where they are too many, of a running total the first and the last
@@ -135,8 +129,7 @@ class CounterWindow:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallWindow:
+class CallWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Calls from this summary's service to `callee`. Latencies in seconds, as each side saw them.
 
     `callee_latency` is empty where the callee sends no spans (a database, say).
@@ -150,8 +143,7 @@ class CallWindow:
     callee_latency: Sketch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationWindow:
+class OperationWindow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Spans of this service by name. `entry` counts those without a parent in the same service.
 
     `self_time` is a span's duration less what its children (of any service) cover, in seconds. Spans that

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from agent.serve.curves import MOST, curves_of, level_of, unit_of
 from detectors.anomaly import Evidence, EvidenceKind
@@ -72,7 +73,7 @@ def test_call_evidence_shows_both_sides() -> None:
 def test_failing_calls_are_a_share() -> None:
     """Evidence about errors is drawn in percent of the calls."""
     failing = replace(CALL, unit="", expected=0.1)
-    bad = [replace(window, calls=(replace(window.calls[0], errors=2),)) for window in WINDOWS]
+    bad = [replace(window, calls=(structs.replace(window.calls[0], errors=2),)) for window in WINDOWS]
     (curve,) = curves_of(failing, bad)
     assert {point.value for point in curve.points} == {40.0}
     assert unit_of(failing) == "%"
@@ -101,7 +102,7 @@ def test_silence_shows_what_still_came() -> None:
 def test_long_series_is_thinned() -> None:
     """More points than a screen shows are averaged."""
     long = tuple((WINDOWS[0].start + n * SECOND, 5.0) for n in range(3 * MOST))
-    series = replace(WINDOWS[0].series[0], samples=long)
+    series = structs.replace(WINDOWS[0].series[0], samples=long)
     (curve,) = curves_of(METRIC, [replace(WINDOWS[0], series=(series,))])
     assert len(curve.points) == MOST
     assert {point.value for point in curve.points} == {5.0}

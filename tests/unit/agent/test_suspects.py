@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from agent.analysis import Mechanism, Ranking
 from agent.suspects import KINDS, Finding, Sides, gather_findings, rank_suspects
@@ -85,16 +86,16 @@ def shifted_by(window: WindowSummary, by: Nanos) -> WindowSummary:
         start=window.start + by,
         end=window.end + by,
         templates=tuple(
-            dataclasses.replace(
+            structs.replace(
                 t,
                 first=t.first + by,
                 last=t.last + by,
-                lines=tuple(dataclasses.replace(line, time=line.time + by) for line in t.lines),
+                lines=tuple(structs.replace(line, time=line.time + by) for line in t.lines),
             )
             for t in window.templates
         ),
         series=tuple(
-            dataclasses.replace(s, samples=tuple((time + by, value) for time, value in s.samples))
+            structs.replace(s, samples=tuple((time + by, value) for time, value in s.samples))
             for s in window.series
         ),
     )
@@ -119,7 +120,7 @@ def test_order_time_and_names_do_not_matter(random: object, shift: int) -> None:
         dataclasses.replace(
             w,
             service=w.service + "-x",
-            calls=tuple(dataclasses.replace(c, callee=c.callee + "-x") for c in w.calls),
+            calls=tuple(structs.replace(c, callee=c.callee + "-x") for c in w.calls),
         )
         for w in held
     )

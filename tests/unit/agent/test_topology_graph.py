@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
+from msgspec import structs
 
 from agent.topology import Topology
 from agent.topology.known import MAX_EDGES
@@ -119,7 +118,7 @@ def _traced(index: int, service: str, *traces: tuple[str, float]) -> WindowSumma
     """Return a window with a line of each trace, so many seconds into it."""
     written = template(f"of {service}", len(traces), index)
     lines = tuple(
-        dataclasses.replace(
+        structs.replace(
             written.lines[0],
             time=start_of(index) + round(after * SECOND),
             origin=Origin(topic=service, partition=0, offset=number),
@@ -127,7 +126,7 @@ def _traced(index: int, service: str, *traces: tuple[str, float]) -> WindowSumma
         )
         for number, (trace, after) in enumerate(traces)
     )
-    return logs(index, [dataclasses.replace(written, lines=lines)], service=service)
+    return logs(index, [structs.replace(written, lines=lines)], service=service)
 
 
 def test_lines_that_share_a_trace_become_edges_once_there_are_enough() -> None:
@@ -165,7 +164,7 @@ def test_lines_in_both_orders_take_an_edge_back() -> None:
 )
 def test_metrics_that_name_both_ends_become_edges(reporter: str, labels: tuple[tuple[str, str], ...]) -> None:
     """A mesh tells of an edge from either end, a service graph from neither; both ends have to report."""
-    named = dataclasses.replace(
+    named = structs.replace(
         series("requests_total", 0, [1.0]), key=SeriesKey(name="requests_total", labels=labels)
     )
     topology = Topology()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec import structs
 
 from agent.topology.links import BELIEVED, Link, Source, hops, links_of
 from ingest.record import SECOND, Nanos, Origin
@@ -52,7 +52,7 @@ def test_each_source_tells_of_its_edges() -> None:
     held = (
         window("front", calls=(call("orders", "GET /", 0.1, 0.1),)),
         window("orders", series=(named,)),
-        window("stock", series=(dataclasses.replace(labelled, key=labelled_key),)),
+        window("stock", series=(structs.replace(labelled, key=labelled_key),)),
     )
     assert found(links_of(held, [("a", "b")])) == {
         ("a", "b"): Source.GIVEN,
