@@ -119,7 +119,7 @@ async def _unpacked(chunks: AsyncIterator[bytes], window: int, limit: int) -> As
 
 def _too_large(limit: int) -> BodyError:
     size = f"{limit // 1024 // 1024} MiB" if limit >= 1024 * 1024 else f"{limit // 1024} KiB"
-    return BodyError(413, f"A body may have {size} unpacked; send less at once.")
+    return BodyError(413, f"A body may have {size} unpacked; send smaller batches.")
 
 
 def _not_whole() -> BodyError:
