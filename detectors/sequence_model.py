@@ -158,6 +158,7 @@ class SequenceModel:
 
     def _deviations(self, key: Key) -> tuple[Deviation | None, Deviation | None]:
         now = self.known.deviation(key.counts, self.grave)
-        if self.past.keys < MINIMUM_KEYS:
-            return now, now
-        return now, self.past.deviation(key.counts, self.grave)
+        for earlier in (self.past, self.coming):
+            if earlier.keys >= MINIMUM_KEYS:
+                return now, earlier.deviation(key.counts, self.grave)
+        return now, now
