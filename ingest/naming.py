@@ -16,6 +16,7 @@ from ingest.collect import ServiceKey
 from ingest.merge import merge
 from ingest.summary import PairCount, SequenceCount, TemplateCount, WindowSummary
 from ingest.templates import Templates
+from ingest.templates.templates import MAX_SERVICES
 
 MAX_IDS = 4_000
 """Ids of one service that are remembered; a forgotten one is assigned again."""
@@ -38,7 +39,11 @@ class Naming:
         if not summary.templates:
             return summary
         key = (summary.environment, summary.service)
-        ids = self._ids.setdefault(key, {})
+        ids = self._ids.get(key)
+        if ids is None:
+            if len(self._ids) >= MAX_SERVICES:
+                del self._ids[next(iter(self._ids))]
+            ids = self._ids[key] = {}
         for template in summary.templates:
             if template.template_id not in ids and template.lines:
                 ids[template.template_id] = self._templates.assign(*key, template.lines[0].text).template_id

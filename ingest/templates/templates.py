@@ -11,6 +11,9 @@ from ingest.shapes import Shape, compiled_body_shape, reference_shape
 from ingest.templates.miner import Miner
 from ingest.templates.variants import Assigned, Forms, Words
 
+MAX_SERVICES = 5_000
+"""Services of a worker that have templates of their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ClusterState:
@@ -44,23 +47,37 @@ class _Head:
 class _State:
     masking: str
     services: tuple[_ServiceState, ...]
+    others: int = 0
+    """Bodies of services beyond the limit."""
 
 
 class Templates:
     """Template miner over all services; give it bodies in a defined order."""
 
-    def __init__(self, *, limit: int = 2_000, compiled: bool = True, remember: bool = True) -> None:
-        """Make an empty one. `compiled=False` and `remember=False` are slower ways to the same."""
-        self._limit = limit
+    def __init__(
+        self,
+        *,
+        limit: int = 2_000,
+        services: int = MAX_SERVICES,
+        compiled: bool = True,
+        remember: bool = True,
+    ) -> None:
+        """Make an empty one for so many `services`, each with up to `limit` templates.
+
+        `compiled=False` and `remember=False` are slower ways to the same.
+        """
+        self._limit, self._most = limit, services
         self._remember = remember
         fast = compiled_body_shape() if compiled else None
         self._shape: Shape = fast or _body_shape
         self._services: dict[tuple[str, str], Miner] = {}
+        self._others = Miner("", 0, self._shape, remember=False)
+        """Stands for every service beyond the limit: whoever makes up names fills no memory."""
 
     @property
     def overflowed(self) -> int:
-        """Count of bodies that fitted no template of a service that has reached its limit."""
-        return sum(miner.overflowed for miner in self._services.values())
+        """Count of bodies that fitted no template: of a service at its limit, or beyond that of services."""
+        return self._others.overflowed + sum(miner.overflowed for miner in self._services.values())
 
     @property
     def merged(self) -> int:
@@ -76,6 +93,8 @@ class Templates:
         """Return what assigns the templates of one service."""
         miner = self._services.get((environment, service))
         if miner is None:
+            if len(self._services) >= self._most:
+                return self._others
             miner = Miner(service, self._limit, self._shape, remember=self._remember)
             self._services[environment, service] = miner
         return miner
@@ -94,13 +113,15 @@ class Templates:
 
     def aliases(self, environment: str, service: str) -> dict[str, str]:
         """Return every id of a service that has become an alias, with the id that it goes by now."""
-        templates = self._services[environment, service].variants.templates
+        templates = self._services.get((environment, service), self._others).variants.templates
         return {item.template_id: item.assigned.template_id for item in templates if item.root != item.number}
 
     def dump(self) -> bytes:
         """Return everything needed to go on exactly as if never stopped."""
         services = tuple(_dump(env, self._services[env, name]) for env, name in sorted(self._services))
-        return msgspec.msgpack.encode(_State(masking=MASKING_VERSION, services=services))
+        return msgspec.msgpack.encode(
+            _State(masking=MASKING_VERSION, services=services, others=self._others.overflowed)
+        )
 
     def load(self, state: bytes) -> None:
         """Replace all content by a `dump`; templates of another masking version are dropped."""
@@ -108,11 +129,13 @@ class Templates:
         self._services = {}
         if decoded.masking != MASKING_VERSION:
             return
-        for item in msgspec.msgpack.decode(state, type=_State).services:
+        saved = msgspec.msgpack.decode(state, type=_State)
+        self._others.overflowed = saved.others
+        for item in saved.services:
             _load(item, self.of(item.environment, item.service))
 
     def _named(self, environment: str, service: str, template_id: str) -> Assigned:
-        variants = self._services[environment, service].variants
+        variants = self._services.get((environment, service), self._others).variants
         if template_id == variants.overflow.template_id:
             return variants.overflow.assigned
         return variants.templates[variants.numbers[template_id]].assigned

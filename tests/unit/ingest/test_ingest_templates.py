@@ -188,3 +188,21 @@ def test_a_state_of_other_masking_is_not_taken_over(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ingest.templates.templates.MASKING_VERSION", "next")
     templates.load(state)
     assert len(templates) == 0
+
+
+def test_services_beyond_the_limit_share_one_template_and_are_counted() -> None:
+    """Whoever makes up service names fills no memory; those that came first keep their templates."""
+    templates = Templates(services=2)
+    first = templates.assign("default", "cart", "order 17 paid").template_id
+    templates.assign("default", "shop", "order 17 paid")
+    made_up = {templates.assign("default", f"made-up-{n}", f"hello {n}").template_id for n in range(50)}
+    (crowd,) = made_up
+    assert templates.overflowed == 50
+    assert templates.text("default", "made-up-7", crowd) == "<overflow>"
+    assert templates.canonical("default", "made-up-7", crowd) == crowd
+    assert templates.aliases("default", "made-up-7") == {}
+    again = Templates(services=2)
+    again.load(templates.dump())
+    assert again.overflowed == 50
+    assert again.assign("default", "cart", "order 99 paid").template_id == first
+    assert again.assign("default", "new", "order 1 paid").template_id == crowd
