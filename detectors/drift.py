@@ -44,6 +44,7 @@ READS: Mapping[str, frozenset[Input]] = {
     "outliers": frozenset({Input.METRICS}),
     "surprise": frozenset({Input.METRICS}),
     "exhaustion": frozenset({Input.METRICS}),
+    "stalled": frozenset({Input.METRICS}),
     "joint": frozenset({Input.SPANS, Input.METRICS}),
 }
 """By the detector's name; whoever is not named reads everything."""

@@ -17,6 +17,7 @@ from detectors.calls import Calls
 from detectors.flow import Flow
 from detectors.joint import Joint
 from detectors.metrics.exhaustion import HORIZON, Exhaustion
+from detectors.metrics.stalled import Stalled
 from detectors.metrics.surprise import ALARMS_A_DAY, Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
@@ -81,6 +82,7 @@ def default_detectors(
         Outliers(),
         Surprise(alarms_a_day=alarms_a_day),
         Exhaustion(horizon=horizon),
+        Stalled(),
         Joint(),
     )
 

@@ -12,6 +12,7 @@ from detectors.calls import Calls
 from detectors.flow import Flow
 from detectors.joint import Joint
 from detectors.metrics.exhaustion import Exhaustion
+from detectors.metrics.stalled import Stalled
 from detectors.metrics.surprise import Surprise
 from detectors.new_template import NewTemplate
 from detectors.outliers import Outliers
@@ -176,6 +177,14 @@ def _used_up(index: int, strength: int) -> Sequence[WindowSummary]:
     return [metrics(index, [series("cpu.utilization", index, [used], unit="1")])]
 
 
+def _frozen(index: int, strength: int) -> Sequence[WindowSummary]:
+    """Let eight series move, but for so many pairs of them that stand still."""
+    rng = _noise(index)
+    moving = [rng.gauss(50.0, 5.0) for _ in range(8)]
+    shown = [50.5 if number < 2 * strength else value for number, value in enumerate(moving)]
+    return [metrics(index, [series(f"m{number}", index, [value]) for number, value in enumerate(shown)])]
+
+
 def _courses(index: int, strength: int, keys: int = 20) -> Sequence[WindowSummary]:
     """Let every session be opened and closed, and ever more end with a refusal instead."""
     rng = _noise(index)
@@ -251,6 +260,15 @@ def _busy(index: int, strength: int = 0) -> Sequence[WindowSummary]:
 
 
 SCENARIOS += (
+    Scenario(
+        name="stalled",
+        make=lambda: Stalled(max_series=100),
+        normal=lambda index: _frozen(index, 0),
+        strange=_frozen,
+        flood=lambda index: [
+            metrics(index, [series(f"m{index}_{number}", index, [0.1]) for number in range(300)])
+        ],
+    ),
     Scenario(
         name="joint",
         make=lambda: Joint(max_services=50),
