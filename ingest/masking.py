@@ -19,8 +19,9 @@ MAX_BODY = 4096
 _PSEUDONYM = re.compile(r"<(secret|pii):(\w{1,40}):(?:<id>|[^<>\s]{1,64})>")
 _REQUEST_LINE = r"(?!(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE)\s)"
 _QUOTED = re.compile(
-    rf"(?<!\w)(?:\"{_REQUEST_LINE}([^\"\n]{{1,200}})\"(?!\s*:)|'([^'\n]{{1,200}})'(?![\w]|\s*:))"
+    rf"(?<!\w)(?:\"{_REQUEST_LINE}((?:[^\"\\\n]|\\.){{1,200}}+)\"(?!\s*:)|'([^'\n]{{1,200}})'(?![\w]|\s*:))"
 )
+_ESCAPED = re.compile(r'\\"[^"\\\n]{1,200}\\"')
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]{1,20}://(?:[^\s\"'<>,;)\]}]|<\w+>)+")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _PATH_SIGN = r"(?:[\w.+@%~$*:#-]|<\w+>)"
@@ -54,17 +55,23 @@ _VARYING = re.compile(
     rf"|(?<![\w$.])(?P<code>(?:[A-Za-z_$][\w$]{{0,60}}\.){{1,10}}[A-Za-z_$][\w$]{{0,60}}#\d{{1,{LONG_LINE}}}"
     rf"(?![\w.])|[A-Za-z_$][\w$.-]{{0,80}}\.(?:{'|'.join(SOURCES)}):\d{{1,{LONG_LINE}}}(?![\w.]))"
     r"|(?<![A-Za-z0-9])(?:"
-    rf"(?P<time>0[-/.]0[-/.]0(?:(?:T|[ ,]{{1,2}}|:){_CLOCK}|T0)?(?![\w.])"
+    rf"(?P<time>(?<!0-)0[-/.]0[-/.]0(?:(?:T|[ ,]{{1,2}}|:){_CLOCK}|T0)?(?![\w-]|\.\w)"
     rf"|0[-/. ]{_MONTH}[-/. ,]{{1,2}}0(?:[: ]{_CLOCK})?"
     rf"|(?:{_DAY}[a-z]{{0,6}},? )?{_MONTH} {{1,2}}0,? {_CLOCK}(?: (?:[A-Z]{{3,4}} )?0\b)?"
     rf"|{_CLOCK}(?![\w:]))"
     r"|(?P<ip>0\.0\.0\.0(?!\.?\w)(?::0)?|(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:]))"
-    rf"|(?P<duration>0(?:\.0)?(?:\s?(?:{_UNITS_TIME}|[nuµm]s)|[smhd])(?!\w))"
+    rf"|(?P<duration>(?:(?:0[hm]){{1,2}}0(?:\.0)?s|0(?:\.0)?(?:\s?(?:{_UNITS_TIME}|[nuµm]?s)|[mhd]))(?!\w))"
     rf"|(?P<size>0(?:\.0)?(?:\s?(?:{_UNITS_SIZE})|B)(?!\w))"
     r"|(?P<num>[-+]?0(?:[.,]0)*(?:[eE][-+]?0)?%?(?![A-Za-z0-9]))"
     r"|(?P<bool>(?:true|false|True|False|TRUE|FALSE)(?!\w)))"
     r"|(?P<figures>0)"
 )
+_UNIT = re.compile(
+    r"(?<![\w.<>/$@\\-])[A-Za-z](?:[\w@\\:-]|<id>){0,120}\.(?:[\w-]{1,40}\.)?"
+    r"(?:service|slice|scope|socket|timer|mount|automount|swap|target|device)(?![\w-]|\.\w)"
+)
+_COLUMNS = 3
+"""Signs between columns from which on a line without a blank is a table's row."""
 _REPEATED = 3
 """Words that a list repeats, at most: `node-<num> <id> <ok>` once for each node."""
 
@@ -87,6 +94,8 @@ def mask_shape(text: str) -> str:
         # Drain3's own sign for "anything", should a body spell it, would match nothing ever after.
         text = text.replace("<*>", "<any>")
         text = _PSEUDONYM.sub(r"<\1:\2>", text)
+    if '\\"' in text:
+        text = _ESCAPED.sub(r'\\"<str>\\"', text)
     if '"' in text or "'" in text:
         text = _QUOTED.sub(_quoted, text)
     if "://" in text:
@@ -96,12 +105,23 @@ def mask_shape(text: str) -> str:
     if "/" in text or "\\" in text:
         text = _PATH.sub("<path>", text)
     if "." in text:
-        text = _NAME.sub(_name, text)
+        text = _UNIT.sub("<name>", _NAME.sub(_name, text))
     if "=" in text:
         text = _PAIR.sub(_pair, text)
     if ":" in text:
         text = _COLON_PAIR.sub(_colon_pair, text)
-    return _once(_VARYING.sub(_varying, text).split())
+    return _once(_words(_VARYING.sub(_varying, text)))
+
+
+def _words(text: str) -> list[str]:
+    """Return what blanks part; where nothing but one other sign parts anything, what that sign parts."""
+    words = text.split()
+    if len(words) > 1:
+        return words
+    for sign in ",;|":
+        if text.count(sign) >= _COLUMNS:
+            return text.replace(sign, f"{sign} ").split()
+    return words
 
 
 def _varying(match: re.Match[str]) -> str:

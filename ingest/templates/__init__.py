@@ -10,7 +10,9 @@ templates a service, what fits none goes to one overflow template and is counted
 from __future__ import annotations
 
 from ingest.templates.miner import DEPTH, SIMILARITY
+from ingest.templates.placeholders import Parameter, parameters
 from ingest.templates.templates import Templates
+from ingest.templates.values import Kind
 from ingest.templates.variants import OVERFLOW, Assigned
 
-__all__ = ["DEPTH", "OVERFLOW", "SIMILARITY", "Assigned", "Templates"]
+__all__ = ["DEPTH", "OVERFLOW", "SIMILARITY", "Assigned", "Kind", "Parameter", "Templates", "parameters"]

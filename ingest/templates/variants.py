@@ -28,7 +28,10 @@ MOST_FORMS = 64
 Words = tuple[str, ...]
 
 _KIND = re.compile(r"<(?!secret\b|pii\b)[a-z]{1,20}>")
+_NAMING = re.compile(r"(?:[^<>]|<\*>)*[A-Za-z](?:[^<>]|<\*>)*\Z")
 _WORD = re.compile(r"[^<>]*[A-Za-z][^<>]*\Z")
+_ERROR = re.compile(r"[A-Za-z](?:Exception|Error|Fault|Panic|Throwable)\b")
+"""The name of an error: never a value, however many there are."""
 _CAPITALS = re.compile(r"[^a-z]*[A-Z][^a-z]*\Z")
 
 
@@ -134,7 +137,13 @@ class Variants:
         """Note a form, and whether it makes a family with others."""
         self.known[key] = number
         self.opened += 1
+        for word, member in self._candidates.get(key, ()):
+            if ANY in word:
+                self._unite(number, member)
         for place, pattern in _patterns(key):
+            # A word that is partly a value, where another line has nothing else: the same value.
+            if ANY in key[place] and pattern in self.known:
+                self._unite(self.known[pattern], number)
             if pattern in self.families:
                 self._unite(self.families[pattern], number)
                 continue
@@ -189,7 +198,7 @@ class Variants:
         keys = forms.keys
         for place in varying:
             if place not in forms.open:
-                words = {key[place] for key in keys if _WORD.match(key[place])}
+                words = {key[place] for key in keys if _varies(key[place])}
                 if len(keys) > MOST_FORMS or len(words) >= _too_many(place, words):
                     forms.open.add(place)
                     self.opened += 1
@@ -232,7 +241,7 @@ class Variants:
 
 def _patterns(key: Words) -> Iterator[tuple[int, Words]]:
     """Yield the key with each of its words open in turn, as long as another word stays."""
-    words = [place for place, word in enumerate(key) if _WORD.match(word)]
+    words = [place for place, word in enumerate(key) if _NAMING.match(word) and not _ERROR.search(word)]
     if len(words) > 1:
         for place in words:
             yield place, (*key[:place], ANY, *key[place + 1 :])
@@ -244,6 +253,10 @@ def _generalised(key: Words, varying: list[int], opened: set[int]) -> Words:
         if place in opened or not _WORD.match(key[place]):
             general[place] = ANY
     return tuple(general)
+
+
+def _varies(word: str) -> bool:
+    return bool(_WORD.match(word)) and not _ERROR.search(word)
 
 
 def _too_many(place: int, words: Collection[str]) -> int:

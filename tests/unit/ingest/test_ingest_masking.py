@@ -84,6 +84,16 @@ BODIES = st.lists(PARTS, max_size=14).map("".join)
         ("delete blk_1 blk_22 blk_-3 now", "delete blk_<num> now"),
         ("nodes a1 <ok> a2 <ok> a3 <ok>", "nodes a<num> <ok>"),
         ("at Cart.java:12 in a.B#7", "at Cart.java:12 in a.B#7"),
+        ("took 3.1 s after 2m3.5s", "took <duration> after <duration>"),
+        ("cart.service: entered failed state", "<name>: entered failed state"),
+        ("Started session-7.scope.", "Started <name>."),
+        ("the service. was up", "the service. was up"),
+        ("2024-05-01,OK,order,7,ann", "<time>, OK, order, <num>, ann"),
+        ("a|b|7|true", "a| b| <num>| <bool>"),
+        ("a,b and c,d,e", "a,b and c,d,e"),
+        ("from 2024-05-01T10:11:12.123Z.", "from <time>."),
+        ("node ip-10-0-14-127 up", "node ip-<num>-<num>-<num>-<num> up"),
+        (r'err="failed \"ann\" for \"bob\"" pod="x"', r'err="failed \"<str>\" for \"<str>\"" pod="<str>"'),
     ],
 )
 def test_values_are_masked_by_kind(body: str, masked: str) -> None:
