@@ -28,13 +28,13 @@ KINDS = {
 ONSET_WITHIN = frozenset({"logs", "order", "blame", "latency", "paths", "failing"})
 """Kinds that count over the whole interval and so are weakened by an onset in its middle."""
 LATER = 0.9
-"""What a finding of the later half alone is worth: one of two looks is the better one by chance."""
+"""What a finding of the last third alone is worth: one of two looks is the better one by chance."""
 
 
 def gather_findings(sides: Sides, leave_out: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
     """Return the findings of every evidence kind but those left out.
 
-    Where trouble began in the middle of the incident, its later half tells it more clearly than the whole.
+    Where trouble began in the middle of the incident, its last third tells it more clearly than the whole.
     """
     return tuple(finding for name in KINDS if name not in leave_out for finding in findings_of(name, sides))
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
-from agent.suspects.logs import WARN, beginning, finding_of, scored_turns
+from agent.suspects.logs import WARN, finding_of, scored_turns
 from agent.suspects.sides import Sides
+from agent.suspects.statements import beginning
 from agent.suspects.wording import UNREACHED, named_in, text_of
 
 SHARE = 0.6

@@ -15,6 +15,7 @@ from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
 from agent.suspects.ratios import entries_of, ratio_deviance, starts_of
 from agent.suspects.sides import ServiceSide, Sides, TemplateSide
+from agent.suspects.statements import beginnings, statements
 from agent.suspects.wording import THROWN, complains, ran_out, text_of
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
@@ -23,10 +24,10 @@ WARN, ERROR = 13, 17
 PER_SERVICE = 4
 SURE_BITS = 4.0
 """Bits of surprise from which a new complaint counts in full: the shorter normal times, the more lines."""
+HALF = 0.5
+"""What a loss is worth however small its share; a complete one is worth one more."""
 ELSEWHERE = 0.4
 """What a complaint is worth against its writer when it is about somebody else."""
-BEGINNING = 10
-"""Words by which a statement is known again when its parameters split it into several templates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,56 +120,24 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
     return turns
 
 
-def beginnings(*sides: ServiceSide) -> dict[str, str]:
-    """Return each template's first words, as its latest form has them: templates become more general."""
-    latest = {identity: seen.template for side in sides for identity, seen in side.templates.items()}
-    return {identity: beginning(text) for identity, text in latest.items()}
-
-
-def beginning(template: str) -> str:
-    """Return a template's first words."""
-    return " ".join(template.split()[:BEGINNING])
-
-
-def statements(side: ServiceSide, names: dict[str, str]) -> dict[str, TemplateSide]:
-    """Return what a service wrote by statement: templates that begin alike differ in parameters only."""
-    merged: dict[str, TemplateSide] = {}
-    for identity, seen in sorted(side.templates.items()):
-        key = names[identity]
-        known = merged.get(key)
-        if known is None:
-            merged[key] = TemplateSide(
-                template=seen.template,
-                id=identity,
-                count=seen.count,
-                windows=seen.windows,
-                severity_number=seen.severity_number,
-                first=seen.first,
-                lines=list(seen.lines),
-            )
-            continue
-        if seen.count > known.count:
-            known.template, known.id = seen.template, identity
-        known.count += seen.count
-        known.severity_number = max(known.severity_number, seen.severity_number)
-        known.first = min(known.first, seen.first)
-        known.lines.extend(seen.lines[: 3 - len(known.lines)])
-    return merged
-
-
 def weight(turn: Turn) -> float:
     """Return 0..10 for how telling the turn is; errors that stop coming are no trouble."""
     deviance = abs(turn.deviance)
     severity = turn.side.severity_number
     noted = 4.0 if severity >= ERROR else 2.0 if severity >= WARN else 0.0
     if turn.deviance <= 0:
-        return 0.0 if deviance < 2 or noted else min(6.0, 1.5 * math.log2(deviance))
+        return 0.0 if deviance < 2 or noted else min(6.0, vanished(deviance, turn.expected, turn.observed))
     if not turn.known and noted:
         return turn.surprise * (min(4.0, 1 + math.log2(1 + turn.observed) / 2) + noted)
     if deviance < 3:
         return 0.0
     value = min(6.0, 1.5 * math.log2(deviance)) + noted / 2
     return value if turn.known else value / (1 + turn.expected_new)
+
+
+def vanished(deviance: float, expected: float, observed: float) -> float:
+    """Return what lost lines are worth: how sure the loss is, and how complete."""
+    return 1.5 * math.log2(deviance) * (HALF + max(0.0, 1 - observed / expected if expected else 0.0))
 
 
 def finding_of(sides: Sides, service: str, turn: Turn, value: float) -> Finding:

@@ -9,20 +9,21 @@ is what `logs` reports.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.analysis import Mechanism
 from agent.suspects.finding import Finding
-from agent.suspects.logs import WARN, beginnings, statements
+from agent.suspects.logs import WARN, vanished
 from agent.suspects.ratios import entries_of, ratio_deviance, starts_of
-from agent.suspects.sides import ServiceSide, Sides
+from agent.suspects.sides import ServiceSide, Sides, TemplateSide
+from agent.suspects.statements import beginnings, statements
 from detectors.anomaly import Evidence, EvidenceKind, evidence_id
 
 MIN_PAIRS = 5
 TELLING = -3.0
-WORTH = 1.5
+SURELY = 0.8
+"""Share of a pair's lines that follow each other from which one is due after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +57,10 @@ def broken_pairs(before: ServiceSide, during: ServiceSide, coverage: float = 1.0
     names = beginnings(before, during)
     was, now = _merged(before.pairs, names), _merged(during.pairs, names)
     said, says = statements(before, names), statements(during, names)
+    found = list(_unfollowed(was, said, says))
     whole = (float(before.lines), float(during.lines))
     entries = entries_of(before, during, coverage) or list(starts_of(before, during).values())
     entries = [pair for pair in entries if pair[0] and pair[1]]
-    found = []
     for (first, second), count in sorted(was.items()):
         seen = now.get((first, second), 0)
         ends = [says.get(first), says.get(second)]
@@ -83,6 +84,27 @@ def broken_pairs(before: ServiceSide, during: ServiceSide, coverage: float = 1.0
     return found
 
 
+def _unfollowed(
+    was: dict[tuple[str, str], int], said: dict[str, TemplateSide], says: dict[str, TemplateSide]
+) -> Iterator[Broken]:
+    """Yield the pairs whose second line nearly always came right after the first, and does so no longer.
+
+    What comes directly before a line is the best measure of how often it is due: no mix of requests explains
+    that the first was written and the second was not.
+    """
+    for (first, second), count in sorted(was.items()):
+        one, other, now = said[first], said[second], says.get(first)
+        if now is None or count < MIN_PAIRS or max(one.severity_number, other.severity_number) >= WARN:
+            continue
+        if count < SURELY * max(one.count, other.count):
+            continue
+        seen = says[second].count if second in says else 0
+        deviance = ratio_deviance((other.count, seen), (one.count, now.count))
+        if deviance < TELLING:
+            expected = now.count * other.count / one.count
+            yield Broken(deviance=deviance, first=one.id, second=other.id, expected=expected, observed=seen)
+
+
 def _merged(pairs: dict[tuple[str, str], int], names: dict[str, str]) -> dict[tuple[str, str], int]:
     merged: dict[tuple[str, str], int] = {}
     for (first, second), count in pairs.items():
@@ -99,7 +121,7 @@ def _finding(sides: Sides, service: str, broken: Broken) -> Finding:
     return Finding(
         service=service,
         part="log order",
-        value=min(6.0, WORTH * math.log2(-broken.deviance)),
+        value=min(6.0, vanished(-broken.deviance, broken.expected, broken.observed)),
         mechanism=Mechanism.EXCEPTION,
         evidence=Evidence(
             id=evidence_id(EvidenceKind.LOG, sides.environment, service, subject, sides.start),

@@ -49,7 +49,9 @@ FAMILIES = (
     _family("pool", r"pool|connection.*(wait|pending|used|in.?use)|pending|waiting", Mechanism.POOL, 0.9),
     _family("cpu", r"cpu", Mechanism.CPU, 1.0),
     _family("memory", r"mem|rss|heap|oom|swap", Mechanism.MEMORY, 0.9),
-    _family("disk", r"disk|volume|inode|filesystem|\bfs\b|iops|syscall.?(read|write)", Mechanism.DISK, 0.5),
+    # System calls that read and write go to sockets as well: they are no sign of a disk.
+    _family("traffic", r"syscall.?(read|write)", Mechanism.TRAFFIC, 0.1),
+    _family("disk", r"disk|volume|inode|filesystem|\bfs\b|iops", Mechanism.DISK, 0.5),
     _family(
         "network", r"net|packet|retrans|bytes.?(in|out|sent|recv)|(receive|transmit)", Mechanism.NETWORK, 0.2
     ),

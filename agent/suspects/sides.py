@@ -17,8 +17,8 @@ from ingest.record import SECOND, Nanos
 from ingest.sketch import Sketch, merged
 from ingest.summary import Line, SeriesKey, WindowSummary
 
-LATER_WINDOWS = 6
-"""Windows that half an incident must have to be compared alone."""
+LATER_WINDOWS = 4
+"""Windows that the last third of an incident must have to be compared alone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +93,8 @@ class Sides:
     links: tuple[Link, ...] = ()
     """Who calls whom, from both sides and whatever was given."""
     later: Sides | None = None
-    """The same with the later half of the incident alone, where that is long enough to look at."""
+    """The same with the last third of the incident alone, what came before it counted as normal: trouble may
+    begin in the middle. None where the incident is too short."""
 
     @classmethod
     def of(
@@ -108,10 +109,11 @@ class Sides:
         links = links_of((*baseline, *incident), given)
         starts = sorted({w.start for w in incident})
         later = None
-        if len(starts) >= 2 * LATER_WINDOWS:
-            half = starts[len(starts) // 2]
-            late = tuple(w for w in incident if w.start >= half)
-            later = cls._of(normal, baseline, late, links, None)
+        if len(starts) >= 3 * LATER_WINDOWS:
+            since = starts[2 * len(starts) // 3]
+            late = tuple(w for w in incident if w.start >= since)
+            early = (*baseline, *(w for w in incident if w.start < since))
+            later = cls._of(_aggregated(early), early, late, links, None)
         return cls._of(normal, baseline, incident, links, later)
 
     @classmethod
