@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
 from ingest.log_tally import LogTally
@@ -30,6 +31,9 @@ from ingest.traces import Traces
 ServiceKey = tuple[str, str]
 """Environment and service."""
 _FORGET_SERIES = 3600 * SECOND
+_Timed = TypeVar("_Timed", LogEvent, MetricPoint, SpanEvent)
+_Noting = tuple[Callable[[str], Assigned], Callable[[LogEvent], None], Callable[[str], None]]
+"""What a line takes: its template, and the lists that line and template's id are noted in."""
 
 
 @dataclass(slots=True)
@@ -66,24 +70,10 @@ class Records:
 
 
 @dataclass(slots=True)
-class _Series:
-    kind: MetricKind
-    unit: str
-    samples: list[tuple[Nanos, float]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Counter:
-    kind: MetricKind
-    unit: str
-    points: list[CounterPoint] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Service:
     logs: LogTally = field(default_factory=LogTally)
-    series: dict[SeriesKey, _Series] = field(default_factory=dict)
-    counters: dict[SeriesKey, _Counter] = field(default_factory=dict)
+    series: dict[SeriesKey, list[MetricPoint]] = field(default_factory=dict)
+    counters: dict[SeriesKey, list[MetricPoint]] = field(default_factory=dict)
     spans: SpanWindow = field(default_factory=SpanWindow)
     instances: set[str] = field(default_factory=set)
     nodes: set[tuple[str, str]] = field(default_factory=set)
@@ -135,33 +125,41 @@ class Collector:
 
     def _logs(self, services: dict[ServiceKey, _Service], logs: list[LogEvent]) -> None:
         merged = self.templates.merged
-        known: dict[int, tuple[Resource, LogTally, Callable[[str], Assigned]]] = {}
+        known: dict[int, _Noting] = {}
         for event in logs:
-            resource = event.resource
             # Decoders give lines of one instance one object, whose fields need not be looked at again.
-            found = known.get(id(resource))
+            found = known.get(id(event.resource))
             if found is None:
-                assign = self.templates.of(resource.environment, resource.service).assign
-                found = known[id(resource)] = (resource, of(services, resource).logs, assign)
-            found[1].count(event, found[2](event.body).template_id)
+                found = known[id(event.resource)] = self._noting(services, event.resource)
+            assign, note, name = found
+            note(event)
+            name(assign(event.body).template_id)
         if self.templates.merged != merged:
             for key, service in services.items():
                 service.logs.unite(partial(self.templates.canonical, *key))
 
+    def _noting(self, services: dict[ServiceKey, _Service], resource: Resource) -> _Noting:
+        tally = of(services, resource).logs
+        assign = self.templates.of(resource.environment, resource.service).assign
+        return assign, tally.events.append, tally.ids.append
+
     def _metrics(self, services: dict[ServiceKey, _Service], points: list[MetricPoint], end: Nanos) -> None:
-        for point in sorted(points, key=_order):
-            service = of(services, point.resource)
-            key = SeriesKey(name=point.name, instance=point.resource.instance or "", labels=point.labels)
-            counts = _counts(point)
-            if key not in (service.counters if counts else service.series) and not self._take_series(
-                (point.resource.environment, point.resource.service, key), end
-            ):
+        known: dict[int, _Service] = {}
+        for point in _in_order(points):
+            resource = point.resource
+            service = known.get(id(resource))
+            if service is None:
+                service = known[id(resource)] = of(services, resource)
+            key = SeriesKey(name=point.name, instance=resource.instance or "", labels=point.labels)
+            series = service.counters if _counts(point) else service.series
+            held = series.get(key)
+            if held is not None:
+                held.append(point)
+            elif self._take_series((resource.environment, resource.service, key), end):
+                series[key] = [point]
+            else:
                 self.series_refused += 1
                 service.rejected += 1
-            elif counts:
-                _add_reading(service.counters, key, point)
-            else:
-                _add_sample(service.series, key, point)
 
     def _take_series(self, key: tuple[str, str, SeriesKey], end: Nanos) -> bool:
         if key not in self.series and len(self.series) >= self._series_limit:
@@ -172,9 +170,9 @@ class Collector:
         return True
 
     def _spans(self, services: dict[ServiceKey, _Service], spans: list[SpanEvent], end: Nanos) -> None:
-        for span in spans:
-            of(services, span.resource)
-        for key, window in self.spans.join(sorted(spans, key=_span_order), end=end).items():
+        for resource in {span.resource for span in spans}:
+            of(services, resource)
+        for key, window in self.spans.join(_in_order(spans), end=end).items():
             services.setdefault(key, _Service()).spans = window
 
     def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
@@ -186,8 +184,8 @@ class Collector:
             end=end,
             templates=service.logs.template_counts(partial(self.templates.text, *key)),
             pairs=service.logs.pair_counts(),
-            severities=dict(sorted(service.logs.severities.items())),
-            series=tuple(_series_window(k, s) for k, s in sorted(service.series.items())),
+            severities=service.logs.severities(),
+            series=tuple([_series_window(key, service.series[key]) for key in sorted(service.series)]),
             calls=service.spans.call_windows(),
             operations=service.spans.operation_windows(),
             instances=tuple(sorted(service.instances)),
@@ -195,7 +193,7 @@ class Collector:
             changes=tuple(service.changes),
             late=service.late,
             rejected=service.rejected,
-            counters=tuple(_counter_window(k, c) for k, c in sorted(service.counters.items())),
+            counters=tuple([_counter_window(key, service.counters[key]) for key in sorted(service.counters)]),
             sequences=sequences,
             sequence_share=sequence_share,
         )
@@ -218,41 +216,42 @@ def _counts(point: MetricPoint) -> bool:
     return point.kind is MetricKind.CUMULATIVE or point.distribution is not None
 
 
-def _add_sample(series: dict[SeriesKey, _Series], key: SeriesKey, point: MetricPoint) -> None:
-    known = series.get(key)
-    if known is None:
-        known = series[key] = _Series(kind=point.kind, unit=point.unit)
-    known.samples.append((point.time, point.value))
-
-
-def _add_reading(counters: dict[SeriesKey, _Counter], key: SeriesKey, point: MetricPoint) -> None:
-    known = counters.get(key)
-    if known is None:
-        known = counters[key] = _Counter(kind=point.kind, unit=point.unit)
-    reading = CounterPoint(
-        time=point.time, value=point.value, start=point.start, distribution=point.distribution
-    )
-    known.points.append(reading)
-
-
-def _counter_window(key: SeriesKey, counter: _Counter) -> CounterWindow:
-    count = len(counter.points)
+def _counter_window(key: SeriesKey, points: list[MetricPoint]) -> CounterWindow:
+    first, count = points[0], len(points)
+    readings = [
+        CounterPoint(time=point.time, value=point.value, start=point.start, distribution=point.distribution)
+        for point in points
+    ]
     return CounterWindow(
         key=key,
-        kind=counter.kind,
-        unit=counter.unit,
-        points=kept_points(counter.points, count, counter.kind),
+        kind=first.kind,
+        unit=first.unit,
+        points=kept_points(readings, count, first.kind),
         count=count,
     )
 
 
-def _series_window(key: SeriesKey, series: _Series) -> SeriesWindow:
-    samples = sorted(series.samples)
+def _series_window(key: SeriesKey, points: list[MetricPoint]) -> SeriesWindow:
+    first = points[0]
+    if len(points) == 1:
+        # The usual case by far: a sample a minute in windows of seconds. Adding zero is what a sum does.
+        value = first.value
+        return SeriesWindow(
+            key=key,
+            kind=first.kind,
+            unit=first.unit,
+            samples=((first.time, value),),
+            count=1,
+            total=value + 0.0,
+            minimum=value,
+            maximum=value,
+        )
+    samples = sorted([(point.time, point.value) for point in points])
     values = [value for _, value in samples]
     return SeriesWindow(
         key=key,
-        kind=series.kind,
-        unit=series.unit,
+        kind=first.kind,
+        unit=first.unit,
         samples=tuple(samples if len(samples) <= MAX_SAMPLES else samples[-1:]),
         count=len(samples),
         total=math.fsum(values),
@@ -261,7 +260,7 @@ def _series_window(key: SeriesKey, series: _Series) -> SeriesWindow:
     )
 
 
-def _in_order(events: list[LogEvent]) -> list[LogEvent]:
+def _in_order(events: list[_Timed]) -> list[_Timed]:
     """Return the events by time and origin; most come that way."""
     before = -1
     for event in events:
@@ -272,10 +271,5 @@ def _in_order(events: list[LogEvent]) -> list[LogEvent]:
     return events
 
 
-def _order(event: LogEvent | MetricPoint) -> tuple[Nanos, str, int, int]:
-    origin: Origin = event.origin
-    return (event.time, origin.topic, origin.partition, origin.offset)
-
-
-def _span_order(span: SpanEvent) -> tuple[Nanos, str, int, int]:
-    return (span.end, span.origin.topic, span.origin.partition, span.origin.offset)
+def _order(event: LogEvent | MetricPoint | SpanEvent) -> tuple[Nanos, Origin]:
+    return (event.time, event.origin)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ingest.events import LogEvent
-from ingest.merge import kept_sequences, line_order
-from ingest.record import Nanos
-from ingest.summary import MAX_LINES, Line, PairCount, SequenceCount, TemplateCount
+from ingest.merge import kept_share, line_order
+from ingest.summary import MAX_LINES, Line, PairCount, SequenceCount, TemplateCount, sequence_rank
 from ingest.trace_lines import abridged
 
 MAX_LINE_TEXT = 2048
@@ -16,113 +16,111 @@ MAX_LINE_TEXT = 2048
 
 
 @dataclass(slots=True)
-class _Template:
-    severity_number: int
-    first: Nanos
-    last: Nanos
-    count: int = 0
-    lines: list[Line] = field(default_factory=list)
-
-    def add(self, other: _Template) -> None:
-        """Count another's lines as one's own, of which the first stay."""
-        self.severity_number = max(self.severity_number, other.severity_number)
-        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-        self.count += other.count
-        self.lines = sorted([*self.lines, *other.lines], key=line_order)[:MAX_LINES]
-
-
-@dataclass(slots=True)
 class LogTally:
-    """Lines by template and severity, and which template follows which."""
+    """Lines by template and severity, and which template follows which.
 
-    templates: dict[str, _Template] = field(default_factory=dict)
-    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
-    severities: dict[int, int] = field(default_factory=dict)
-    sequences: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Lines by sequence key and template."""
-    _previous: dict[str | None, dict[str, str]] = field(default_factory=dict)
-    """Last template by instance and sequence key."""
+    Lines and their templates are only noted one by one: counting all at once costs a fraction of it.
+    """
 
-    def count(self, event: LogEvent, template_id: str) -> None:
-        """Count a line of a template."""
-        severity = event.severity_number
-        self.severities[severity] = self.severities.get(severity, 0) + 1
-        template = self.templates.get(template_id)
-        if template is None:
-            template = _Template(severity_number=severity, first=event.time, last=event.time)
-            self.templates[template_id] = template
-        template.count += 1
-        template.last = event.time
-        if severity > template.severity_number:
-            template.severity_number = severity
-        if len(template.lines) < MAX_LINES:
-            template.lines.append(_line(event))
-        if event.sequence_key is not None:
-            previous = self._previous.get(event.resource.instance)
-            if previous is None:
-                previous = self._previous[event.resource.instance] = {}
-            before = previous.get(event.sequence_key)
-            if before is not None:
-                self.pairs[before, template_id] = self.pairs.get((before, template_id), 0) + 1
-            previous[event.sequence_key] = template_id
-            sequence = self.sequences.get(event.sequence_key)
-            if sequence is None:
-                sequence = self.sequences[event.sequence_key] = {}
-            sequence[template_id] = sequence.get(template_id, 0) + 1
+    events: list[LogEvent] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """The template of each event."""
 
     def unite(self, canonical: Callable[[str], str]) -> None:
         """Count what became an alias while the window was read with what it is an alias of."""
-        templates: dict[str, _Template] = {}
-        for name, counted in self.templates.items():
-            known = templates.setdefault(canonical(name), counted)
-            if known is not counted:
-                known.add(counted)
-        pairs: dict[tuple[str, str], int] = {}
-        for (first, second), count in self.pairs.items():
-            pair = canonical(first), canonical(second)
-            pairs[pair] = pairs.get(pair, 0) + count
-        for sequence in self.sequences.values():
-            for name in [name for name in sequence if canonical(name) != name]:
-                sequence[canonical(name)] = sequence.get(canonical(name), 0) + sequence.pop(name)
-        self.templates, self.pairs = templates, pairs
+        names = {name: canonical(name) for name in set(self.ids)}
+        self.ids = [names[name] for name in self.ids]
+
+    def severities(self) -> dict[int, int]:
+        """Return the lines of each severity, in order."""
+        return dict(sorted(Counter([event.severity_number for event in self.events]).items()))
 
     def template_counts(self, text: Callable[[str], str]) -> tuple[TemplateCount, ...]:
         """Return the templates by id."""
+        counts = Counter(self.ids)
+        last = dict(zip(self.ids, self.events, strict=True))
+        kept: dict[str, list[LogEvent]] = {}
+        highest: dict[str, int] = {}
+        for name, event in zip(self.ids, self.events, strict=True):
+            held = kept.get(name)
+            if held is None:
+                kept[name] = [event]
+                highest[name] = event.severity_number
+                continue
+            if len(held) < MAX_LINES:
+                held.append(event)
+            if event.severity_number > highest[name]:
+                highest[name] = event.severity_number
         return tuple(
-            _template_count(name, text(name), self.templates[name]) for name in sorted(self.templates)
+            TemplateCount(
+                template_id=name,
+                template=text(name),
+                count=counts[name],
+                severity_number=highest[name],
+                first=kept[name][0].time,
+                last=last[name].time,
+                lines=_lines(kept[name]),
+            )
+            for name in sorted(kept)
         )
 
     def pair_counts(self) -> tuple[PairCount, ...]:
-        """Return the pairs in order."""
-        return tuple(PairCount(first=a, second=b, count=n) for (a, b), n in sorted(self.pairs.items()))
+        """Return the pairs of templates that follow each other on one instance and sequence key, in order."""
+        pairs: dict[tuple[str, str], int] = {}
+        instances: dict[str | None, dict[str, str]] = {}
+        resource, last = None, {}
+        for name, event in zip(self.ids, self.events, strict=True):
+            key = event.sequence_key
+            if key is None:
+                continue
+            if event.resource is not resource:
+                resource = event.resource
+                last = instances.setdefault(resource.instance, {})
+            before = last.get(key)
+            last[key] = name
+            if before is not None:
+                pair = before, name
+                pairs[pair] = pairs.get(pair, 0) + 1
+        return tuple([PairCount(first=a, second=b, count=n) for (a, b), n in sorted(pairs.items())])
 
     def sequence_counts(self) -> tuple[tuple[SequenceCount, ...], float]:
         """Return what was written under each sequence key, and the share of keys that is counted."""
-        return kept_sequences(
-            [
-                SequenceCount(key=key, counts=tuple(sorted(counts.items())))
-                for key, counts in sorted(self.sequences.items())
-            ]
+        found: dict[str, str | dict[str, int]] = {}
+        for name, event in zip(self.ids, self.events, strict=True):
+            key = event.sequence_key
+            if key is None:
+                continue
+            held = found.get(key)
+            if held is None:
+                # Most keys have one line in a window: a dictionary for each would be most of the work.
+                found[key] = name
+            elif isinstance(held, dict):
+                held[name] = held.get(name, 0) + 1
+            else:
+                found[key] = {held: 1, name: 1} if held != name else {name: 2}
+        share = kept_share(found)
+        return tuple(_sequences(found, share)), share
+
+
+def _sequences(found: dict[str, str | dict[str, int]], share: float) -> Iterable[SequenceCount]:
+    alone = {name: ((name, 1),) for name in {held for held in found.values() if isinstance(held, str)}}
+    for key in sorted(found if share >= 1.0 else [key for key in found if sequence_rank(key) < share]):
+        held = found[key]
+        counts = tuple(sorted(held.items())) if isinstance(held, dict) else alone[held]
+        yield SequenceCount(key=key, counts=counts)
+
+
+def _lines(events: list[LogEvent]) -> tuple[Line, ...]:
+    lines = [
+        Line(
+            time=event.time,
+            origin=event.origin,
+            text=abridged(event.body, MAX_LINE_TEXT),
+            instance=event.resource.instance,
+            trace_id=event.trace_id,
         )
-
-
-def _line(event: LogEvent) -> Line:
-    return Line(
-        time=event.time,
-        origin=event.origin,
-        text=abridged(event.body, MAX_LINE_TEXT),
-        instance=event.resource.instance,
-        trace_id=event.trace_id,
-    )
-
-
-def _template_count(template_id: str, text: str, template: _Template) -> TemplateCount:
-    return TemplateCount(
-        template_id=template_id,
-        template=text,
-        count=template.count,
-        severity_number=template.severity_number,
-        first=template.first,
-        last=template.last,
-        lines=tuple(sorted(template.lines, key=line_order)),
-    )
+        for event in events
+    ]
+    if len(lines) > 1:
+        lines.sort(key=line_order)
+    return tuple(lines)

@@ -9,7 +9,7 @@ calls whose spans did; whoever splits keeps a trace in one part. The `total` of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any, TypedDict, TypeVar
 
@@ -94,11 +94,19 @@ def kept_sequences(
 
     Shares are halved, so that the same keys are left out of window after window, not others in each.
     """
-    kept = [one for one in sequences if share >= 1.0 or sequence_rank(one.key) < share]
-    while len(kept) > MAX_SEQUENCES:
+    share = kept_share([one.key for one in sequences], share)
+    return tuple([one for one in sequences if share >= 1.0 or sequence_rank(one.key) < share]), share
+
+
+def kept_share(keys: Collection[str], share: float = 1.0) -> float:
+    """Return the largest share, `share` halved as often as it takes, that leaves no more keys than fit."""
+    if share >= 1.0 and len(keys) <= MAX_SEQUENCES:
+        return share
+    ranks = [rank for key in keys if (rank := sequence_rank(key)) < share]
+    while len(ranks) > MAX_SEQUENCES:
         share /= 2
-        kept = [one for one in kept if sequence_rank(one.key) < share]
-    return tuple(kept), share
+        ranks = [rank for rank in ranks if rank < share]
+    return share
 
 
 def _identity(summary: WindowSummary) -> tuple[str, str, int, int]:
