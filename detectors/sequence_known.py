@@ -2,10 +2,10 @@
 
 A template that few keys have, a count that few have of a template that comes a fixed number of times, a lack
 of what nearly all have: each is rare by itself. Where a service writes sequences of several kinds, what every
-sequence of a kind has (one template never without another) is an invariant in the sense of J.-G. Lou et al.,
-Mining invariants from console logs for system problem detection, USENIX ATC 2010; breaking one is rare too.
-Single templates and pairs are judged and not whole vectors, because what comes to every sequence at random (a
-read, a check) makes every vector rare sooner or later. Pure; bounded; fades.
+sequence of a kind has (one template never without another, both a fixed number of times) is an invariant in
+the sense of J.-G. Lou et al., Mining invariants from console logs for system problem detection, USENIX ATC
+2010; breaking one is rare too. Single templates and pairs are judged and not whole vectors: what comes to
+every sequence at random (a read, a check) makes every vector rare sooner or later. Pure; bounded; fades.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 RARE = 0.02
-"""Share of keys up to which it is rare to lack a template, or to have more or less of it than is usual."""
+"""Share of keys up to which it is rare to have more or less of a template than is usual."""
 RARE_CALM, RARE_GRAVE = 0.01, 0.05
 """Share of keys up to which it is rare to have a template at all; a grave one speaks of failure."""
-BROKEN = 0.003
-"""Share of the keys with one template up to which being without (or with) another breaks an invariant."""
+RARE_LACK = 0.05
+"""Share of keys up to which it is rare to lack a template that the others have; of the keys with one template
+up to which it is rare to lack another that comes with it, or to have one that does not."""
 MAX_TEMPLATES = 500
 MAX_PAIRED = 64
 """Templates whose pairs are counted."""
@@ -27,7 +28,7 @@ MAX_PAIRED = 64
 _FIXED = 0.95
 """A template comes a fixed number of times where this share of those that have it have as many."""
 _SEEN = 100.0
-"""Keys that must have a template before its usual count is known."""
+"""Keys that must have a template before its usual count, and what it comes with, is known."""
 _MORE = 10.0
 """Keys more than there are, and times more, that chance would bring together were there no invariant."""
 
@@ -86,13 +87,14 @@ class Known:
         return True
 
     def deviation(self, counts: Mapping[str, int], grave: Collection[str]) -> Deviation | None:
-        """Return the rarest thing about a key with these counts, None where nothing is rare."""
+        """Return the rarest thing that a key with these counts has, else lacks, None if it is usual."""
         found = [
             *self._lacking(counts),
             *self._having(counts, grave),
             *self._broken(counts),
         ]
-        return max(found, key=lambda one: (one.score, one.template, one.given), default=None)
+        # A line that is there says more than one that is not.
+        return max(found, key=lambda one: (one.count > 0, one.score, one.template, one.given), default=None)
 
     def fade(self) -> None:
         """Let everything learnt weigh half, and forget templates that hardly any key has any more."""
@@ -120,8 +122,8 @@ class Known:
 
     def _lacking(self, counts: Mapping[str, int]) -> Iterator[Deviation]:
         for name, having in self.having.items():
-            if name not in counts and having >= (1.0 - RARE) * self.keys:
-                yield self._rare(1.0 - having / self.keys, RARE, name, 0)
+            if name not in counts and having >= (1.0 - RARE_LACK) * self.keys:
+                yield self._rare(1.0 - having / self.keys, RARE_LACK, name, 0)
 
     def _having(self, counts: Mapping[str, int], grave: Collection[str]) -> Iterator[Deviation]:
         for name, count in counts.items():
@@ -137,16 +139,22 @@ class Known:
     def _as_far(self, name: str, count: int, having: float) -> float:
         """Return how many keys are as far from the usual count, on this side; all where none is usual."""
         known = self.counts[name]
-        usual = max(known, key=lambda one: (known[one], one))
-        if count == usual or known[usual] < _FIXED * having:
+        usual = self._usual(name, having)
+        if usual in (count, 0):
             return self.keys
         above = count > usual
         return sum(keys for one, keys in known.items() if (one >= count if above else one <= count))
 
+    def _usual(self, name: str, having: float) -> int:
+        """Return how often the template comes where it comes a fixed number of times, else 0."""
+        known = self.counts[name]
+        usual = max(known, key=lambda one: (known[one], one))
+        return usual if known[usual] >= _FIXED * having else 0
+
     def _broken(self, counts: Mapping[str, int]) -> Iterator[Deviation]:
         for name in counts:
             pairs, having = self.together.get(name), self.having.get(name, 0.0)
-            if pairs is None or having * BROKEN < 1.0:
+            if pairs is None or having < _SEEN or not self._usual(name, having):
                 continue
             for other in self.together:
                 if other == name:
@@ -155,8 +163,10 @@ class Known:
                 there = other in counts
                 found = both if there else having - both
                 by_chance = (all_of if there else self.keys - all_of) * having / self.keys
-                if found <= BROKEN * having and by_chance >= max(found + _MORE, found * _MORE):
-                    yield self._rare(found / having, BROKEN, other, counts.get(other, 0), given=name)
+                if found > RARE_LACK * having or by_chance < max(found + _MORE, found * _MORE):
+                    continue
+                if self._usual(other, all_of):
+                    yield self._rare(found / having, RARE_LACK, other, counts.get(other, 0), given=name)
 
     def _rare(self, share: float, limit: float, template: str, count: int, given: str = "") -> Deviation:
         share = min(max(share, 0.5 / self.keys), limit)

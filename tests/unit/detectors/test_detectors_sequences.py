@@ -54,7 +54,8 @@ def _known(windows: int = 60) -> Sequences:
 def test_odd_keys_that_are_everyday_life_are_told_but_page_nobody() -> None:
     """One odd key every minute is found each time and is no anomaly; ten at once are."""
     detector = Sequences()
-    found, told = [], 0
+    found: list[Anomaly] = []
+    told = 0
     for index in range(400):
         anomalies = _feed(detector, index, _window(index, odd=index % 6 == 0))
         told += len(detector.take())
