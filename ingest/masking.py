@@ -70,6 +70,8 @@ _UNIT = re.compile(
     r"(?<![\w.<>/$@\\-])[A-Za-z](?:[\w@\\:-]|<id>){0,120}\.(?:[\w-]{1,40}\.)?"
     r"(?:service|slice|scope|socket|timer|mount|automount|swap|target|device)(?![\w-]|\.\w)"
 )
+MAX_WORDS = 128
+"""Words of a line that templates look at; the rest is `<more>`."""
 _COLUMNS = 3
 """Signs between columns from which on a line without a blank is a table's row."""
 _REPEATED = 3
@@ -110,7 +112,8 @@ def mask_shape(text: str) -> str:
         text = _PAIR.sub(_pair, text)
     if ":" in text:
         text = _COLON_PAIR.sub(_colon_pair, text)
-    return _once(_words(_VARYING.sub(_varying, text)))
+    words = _words(_VARYING.sub(_varying, text))
+    return _once(words if len(words) <= MAX_WORDS else [*words[:MAX_WORDS], "<more>"])
 
 
 def _words(text: str) -> list[str]:

@@ -9,10 +9,21 @@ templates a service, what fits none goes to one overflow template and is counted
 
 from __future__ import annotations
 
+from ingest.templates.aliases import united
 from ingest.templates.miner import DEPTH, SIMILARITY
 from ingest.templates.placeholders import Parameter, parameters
 from ingest.templates.templates import Templates
 from ingest.templates.values import Kind
 from ingest.templates.variants import OVERFLOW, Assigned
 
-__all__ = ["DEPTH", "OVERFLOW", "SIMILARITY", "Assigned", "Kind", "Parameter", "Templates", "parameters"]
+__all__ = [
+    "DEPTH",
+    "OVERFLOW",
+    "SIMILARITY",
+    "Assigned",
+    "Kind",
+    "Parameter",
+    "Templates",
+    "parameters",
+    "united",
+]

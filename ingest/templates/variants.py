@@ -22,6 +22,8 @@ WORDS = 5
 """Different words from which on a place holds values."""
 MORE_WORDS = 10
 """The same for a line's first word and for names in capitals, which are states far more often."""
+LONGEST_FAMILY = 32
+"""Words of a line, past which no family is looked for: what is kept of one grows with their square."""
 MOST_FORMS = 64
 """Forms of one cluster, from which on all its places are open."""
 
@@ -175,10 +177,13 @@ class Variants:
         """Past the limit lines that are alike are one template, if they have any."""
         return self.root(self.known[next(iter(forms.keys))]) if forms.keys else self.overflow
 
+    def id_of(self, key: Words) -> str:
+        """Return the id of a template born with this form."""
+        return digest("tpl", self._service, MASKING_VERSION, *key)
+
     def _born(self, key: Words, words: Words) -> int:
         number = len(self.templates)
-        template_id = digest("tpl", self._service, MASKING_VERSION, *key)
-        self.put_back(template_id, key, _shown(words, key), number)
+        self.put_back(self.id_of(key), key, _shown(words, key), number)
         self.know(key, number)
         return number
 
@@ -242,7 +247,7 @@ class Variants:
 def _patterns(key: Words) -> Iterator[tuple[int, Words]]:
     """Yield the key with each of its words open in turn, as long as another word stays."""
     words = [place for place, word in enumerate(key) if _NAMING.match(word) and not _ERROR.search(word)]
-    if len(words) > 1:
+    if len(words) > 1 and len(key) <= LONGEST_FAMILY:
         for place in words:
             yield place, (*key[:place], ANY, *key[place + 1 :])
 

@@ -79,6 +79,21 @@ def test_first_words_and_capitals_are_states_for_longer(place: str) -> None:
     assert len(set(_ids(templates, bodies))) == 8
 
 
+def test_errors_are_states_however_many_there_are() -> None:
+    """The same statement with seven errors is seven templates: what broke is not a value."""
+    templates = Templates()
+    bodies = [f"cannot place the order now: {user.title()}Error" for user in _USERS]
+    traces = [f"request failed\na.{user.title()}Exception: x\n\tat a.B.c(B.java:1)" for user in _USERS]
+    assert len(set(_ids(templates, [*bodies, *traces]))) == 16
+
+
+def test_words_partly_values_are_values_where_others_are() -> None:
+    """A name glued to a number is the same place as a bare id, in whatever order they come."""
+    bodies = ["[9] device vethcbb904379171 left the host", "[7] device 358f0916f6dc0a41 left the host"]
+    for order in (bodies, bodies[::-1]):
+        assert len(set(_ids(Templates(), ["[7] device a7 joined the host", *order]))) == 2
+
+
 def test_kinds_of_values_do_not_tell_templates_apart() -> None:
     """A place that shows a number here and an id there is one place, in either order of words."""
     templates = Templates()
