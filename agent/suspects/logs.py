@@ -26,6 +26,8 @@ SURE_BITS = 4.0
 """Bits of surprise from which a new complaint counts in full: the shorter normal times, the more lines."""
 HALF = 0.5
 """What a loss is worth however small its share; a complete one is worth one more."""
+ORDINARY = 0.5
+"""What more of an ordinary line is worth beside more of a complaint: other requests lead to other lines."""
 ELSEWHERE = 0.4
 """What a complaint is worth against its writer when it is about somebody else."""
 
@@ -131,7 +133,7 @@ def weight(turn: Turn) -> float:
         return turn.surprise * (min(4.0, 1 + math.log2(1 + turn.observed) / 2) + noted)
     if deviance < 3:
         return 0.0
-    value = min(6.0, 1.5 * math.log2(deviance)) + noted / 2
+    value = min(6.0, 1.5 * math.log2(deviance)) * (1.0 if noted else ORDINARY) + noted / 2
     return value if turn.known else value / (1 + turn.expected_new)
 
 
