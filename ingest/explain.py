@@ -143,7 +143,7 @@ class Explainer:
     def explain(self, record: Record, now: Nanos, *, compare: bool) -> Explained:
         """Return what the record is; with `compare` also what every other format would make of it."""
         # A nanosecond that no sender writes tells the broker's time from an equal one of the event's own.
-        marked = replace(record, received=record.received + 1) if record.received else record
+        marked = structs.replace(record, received=record.received + 1) if record.received else record
         chosen: list[Choice] = []
         decode = self._decode(self._defaults, chosen)
         whole = False

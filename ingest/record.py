@@ -5,8 +5,6 @@ Every later value keeps its `Origin`, so that whatever is claimed about a record
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 Nanos = int
@@ -26,8 +24,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bytes with an origin. `received` is the broker's (or the recording's) time of the record."""
 
     origin: Origin

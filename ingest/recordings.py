@@ -4,13 +4,13 @@ The folder holds `case.json` and any of `logs`, `metrics`, `spans`, `changes` as
 Where its baseline lies elsewhere in time, its intervals are laid end to end, signal by signal, so that they
 end at `incident.start`: those recorded before the incident nearest to it, those recorded after it farthest.
 Order: event time, then topic, then line; the same on every reading. Nothing is dropped: a line that cannot
-be read is an error that names file and line. A recording is held in memory while it is read.
+be read is an error that names file and line. A recording is held in memory while it is read. Where the
+package was built with a C compiler, the times of plain lines are found and rewritten where they stand.
 """
 
 from __future__ import annotations
 
 import gzip
-import heapq
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from ingest.decoders.flat_json import compiled_times
 from ingest.decoders.times import parse_time
 from ingest.record import Nanos, Origin, Record
 from ingest.times import format_time
@@ -57,9 +58,9 @@ class Intervals:
 
 
 class Recording:
-    """One recorded case; opening it reads `case.json` only."""
+    """One recorded case; opening it reads `case.json` only. `compiled=False` keeps to the reference."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, compiled: bool = True) -> None:
         self.path = path
         self.case = _object(path / "case.json", required=True)
         self.truth = _object(path / "truth.json")
@@ -67,6 +68,7 @@ class Recording:
         self._files = {signal: _find(path, signal) for signal in SIGNALS}
         self._intervals = _intervals(self.case, path / "case.json")
         self._moves = {signal: self._lay(signal) for signal in SIGNALS}
+        self._times = compiled_times() if compiled else None
 
     @property
     def id(self) -> str:
@@ -96,8 +98,9 @@ class Recording:
 
     def records(self, *, shift: bool = True) -> Iterator[tuple[Nanos, Record]]:
         """Yield (event time, record) in order; with `shift` the baseline's times are rewritten as above."""
-        streams = [self._read(signal, shift=shift) for signal in self.signals]
-        for time, topic, number, value in heapq.merge(*streams):
+        lines = [line for signal in self.signals for line in self._read(signal, shift=shift)]
+        lines.sort()
+        for time, topic, number, value in lines:
             origin = Origin(topic=topic, partition=0, offset=number)
             yield time, Record(origin=origin, value=value, received=time)
 
@@ -124,10 +127,22 @@ class Recording:
             if line.strip():
                 time, value = self._line(signal, line.rstrip(b"\r\n"), path, number, shift=shift)
                 found.append((time, topic, number, value))
-        found.sort()
         return found
 
     def _line(self, signal: str, line: bytes, path: Path, number: int, *, shift: bool) -> tuple[Nanos, bytes]:
+        fields = (b"start", b"end") if signal == "spans" else (b"time",)
+        found = None if self._times is None else self._times(line, fields)
+        if found is None:
+            return self._parsed(signal, line, path, number, shift=shift)
+        move = self._shift(signal, found[0][0]) if shift else 0
+        if move:
+            for time, start, end in sorted(found, key=lambda one: -one[1]):
+                line = line[:start] + format_time(time + move).encode() + line[end:]
+        return found[-1][0] + move, line
+
+    def _parsed(
+        self, signal: str, line: bytes, path: Path, number: int, *, shift: bool
+    ) -> tuple[Nanos, bytes]:
         try:
             item = orjson.loads(line)
         except orjson.JSONDecodeError as error:
@@ -149,8 +164,8 @@ class Recording:
         if incident is None or incident.start <= time < incident.end:
             return 0
         moves = self._moves[signal]
-        if not moves:
-            return 0
+        if len(moves) < 2:
+            return moves[0][1] if moves else 0
         return min(moves, key=lambda move: move[0].distance(time))[1]
 
 

@@ -68,7 +68,7 @@ class Watermark:
         gone = [self.partitions.pop(partition, None) for partition in partitions]
         return tuple(event for state in gone if state for event in state.held)
 
-    def follows(self, time: Nanos, *, partition: Partition, wall: Nanos) -> bool:
+    def follows(self, time: Nanos, partition: Partition, wall: Nanos) -> bool:
         """Take note of an event that goes on where its partition stands, as nearly all do; False for others.
 
         What it returns True for, `admit` would have accepted alone; what it returns False for is for `admit`.
@@ -163,11 +163,15 @@ class Watermark:
         state.awake = max(state.awake, wall)
 
     def _now(self, wall: Nanos) -> Nanos | None:
-        active = [state for state in self.partitions.values() if wall - state.awake < self._idle]
-        if any(state.newest is None for state in active):
-            return None
-        if active:
-            return min(state.newest for state in active if state.newest is not None)
+        least: Nanos | None = None
+        for state in self.partitions.values():
+            if wall - state.awake < self._idle:
+                if state.newest is None:
+                    return None
+                if least is None or state.newest < least:
+                    least = state.newest
+        if least is not None:
+            return least
         known = [state for state in self.partitions.values() if state.newest is not None]
         if not known:
             return None

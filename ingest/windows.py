@@ -83,6 +83,10 @@ class Windows:
         self._open: dict[Nanos, Records] = {}
         self._next: Nanos | None = None
         """Start of the next window to close; what is before it is late. None until one has closed."""
+        self._current = Records()
+        self._from: Nanos = 0
+        self._to: Nanos = 0
+        """The window that the last event went to, [from, to), as long as it is open."""
         self._late: dict[ServiceKey, int] = {}
         self._rejected: dict[ServiceKey, int] = {}
         self._late_total = 0
@@ -123,8 +127,12 @@ class Windows:
 
     def add(self, event: Windowed, *, partition: Partition, wall: Nanos) -> None:
         """Take an event that came from `partition` when the wall clock said `wall`."""
-        if self._watermark.follows(event.time, partition=partition, wall=wall):
-            self._buffer(event)
+        time = event.time
+        if self._watermark.follows(time, partition, wall):
+            if self._from <= time < self._to:
+                self._current.add(event)
+            else:
+                self._buffer(event)
             return
         admitted = self._watermark.admit(event, partition=partition, wall=wall)
         for accepted in admitted.accepted:
@@ -143,7 +151,8 @@ class Windows:
             self._buffer(event)
         if time is None:
             return ()
-        return self._close(self._floor(time - self._lateness))
+        until = self._floor(time - self._lateness)
+        return () if self._next is not None and until <= self._next else self._close(until)
 
     def flush(self) -> tuple[ClosedWindow, ...]:
         """Close everything that is open: the recording is over. Unconfirmed events ahead are refused."""
@@ -154,7 +163,7 @@ class Windows:
 
     def part(self) -> tuple[ClosedWindow, ...]:
         """Return what open windows hold so far and let go of it, closing none: for whoever merges parts."""
-        opened, self._open = self._open, {}
+        opened, self._open, self._to = self._open, {}, 0
         return tuple(self._closed(opened[start], start) for start in sorted(opened))
 
     @property
@@ -206,7 +215,7 @@ class Windows:
             for p in saved.partitions
         }
         self._next = saved.next_start
-        self._open = {}
+        self._open, self._to = {}, 0
         for event in saved.open.all():
             self._open.setdefault(self._floor(event.time), Records()).add(event)
         self._late = {(env, svc): n for env, svc, n in saved.late}
@@ -232,6 +241,7 @@ class Windows:
         if records is None:
             records = self._open[start] = Records()
         records.add(event)
+        self._current, self._from, self._to = records, start, start + self._width
 
     def _refuse(self, events: Iterable[Windowed]) -> None:
         for event in events:
@@ -245,6 +255,8 @@ class Windows:
             start = min(self._open, default=until)
         closed: list[ClosedWindow] = []
         empty = 0
+        if start < until:
+            self._to = 0
         while start < until:
             records = self._open.pop(start, None)
             empty = 0 if records else empty + 1

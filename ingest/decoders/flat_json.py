@@ -51,6 +51,15 @@ def compiled_lines() -> _flat.Lines | None:
     return Lines()
 
 
+def compiled_times() -> Callable[[bytes, tuple[bytes, ...]], list[tuple[Nanos, int, int]] | None] | None:
+    """Return what finds the times of a line without reading it, None where it was not built."""
+    try:
+        from ingest.decoders._flat import line_times
+    except ImportError:
+        return None
+    return line_times
+
+
 def decode(value: bytes, batch: Batch) -> None:
     """Read every object that the bytes hold."""
     read_each(value, read_object, batch)

@@ -25,7 +25,7 @@ from ingest.redaction.tokens import find_tokens
 _PLACEHOLDER = re.compile(r"(<(?:secret:[a-z_]{1,24}:[0-9a-f]{4}|pii:[a-z_]{1,24}:[0-9a-f]{8})>)")
 _ROUNDS = 8
 """A replacement may free a neighbour to match; in practice the second round finds nothing."""
-_REMEMBERED = 20_000
+_REMEMBERED, _SETS = 20_000, 4_096
 """Labels and names are short and repeat endlessly; so many results are kept before starting over."""
 
 
@@ -40,20 +40,18 @@ class Redactor:
         if not 1 <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
             raise ValueError("the redaction key must have 1 to 64 bytes")
         self._key = key
-        self._harmless = compiled_screen() if compiled else None
+        screens = compiled_screens() if compiled else None
+        self._harmless = screens[0] if screens else None
+        self._harmless_line = screens[1] if screens else None
+        self._labels: dict[Labels, Labels] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._names: dict[str, str] = {}
 
     def redact(self, event: Event) -> Event:
         """Return the event without secrets and personal data; `RedactionError` when that fails."""
-        # What most lines are: nothing in them, nothing beside them, ordered by a trace if at all.
-        if (
-            self._harmless is not None
-            and type(event) is LogEvent
-            and not event.attributes
-            and event.sequence_key == event.trace_id
-            and self._harmless(event.body)
-        ):
+        if self._harmless_line is not None and self._harmless_line(event):
+            return event
+        if type(event) is MetricPoint and not event.labels:
             return event
         try:
             return self._redact(event)
@@ -75,15 +73,10 @@ class Redactor:
         if isinstance(event, LogEvent):
             return self._log(event)
         if isinstance(event, MetricPoint):
-            labels = self._known_labels(event.labels)
+            labels = self._repeated_labels(event.labels)
             return event if labels == event.labels else structs.replace(event, labels=labels)
         if isinstance(event, SpanEvent):
-            return structs.replace(
-                event,
-                name=self._known_name(event.name),
-                peer=None if event.peer is None else self._known_name(event.peer),
-                attributes=self._known_labels(event.attributes),
-            )
+            return self._span(event)
         if isinstance(event, ChangeEvent):
             title = self.redact_text(event.title)
             return structs.replace(event, title=title, attributes=self._known_labels(event.attributes))
@@ -102,12 +95,31 @@ class Redactor:
             return event
         return structs.replace(event, body=body, attributes=attributes, sequence_key=key)
 
+    def _span(self, event: SpanEvent) -> SpanEvent:
+        name = self._known_name(event.name)
+        peer = None if event.peer is None else self._known_name(event.peer)
+        attributes = self._repeated_labels(event.attributes)
+        if name == event.name and peer == event.peer and attributes == event.attributes:
+            return event
+        return structs.replace(event, name=name, peer=peer, attributes=attributes)
+
     def _known_name(self, name: str) -> str:
         known = self._names.get(name)
         if known is None:
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
             known = self._names[name] = self.redact_text(name)
+        return known
+
+    def _repeated_labels(self, labels: Labels) -> Labels:
+        """Return labels that come again as a whole, as those of a series do."""
+        if not labels:
+            return labels
+        known = self._labels.get(labels)
+        if known is None:
+            if len(self._labels) >= _SETS:
+                self._labels.clear()
+            known = self._labels[labels] = self._known_labels(labels)
         return known
 
     def _known_labels(self, labels: Labels) -> Labels:
@@ -161,13 +173,13 @@ class Redactor:
         return hashlib.blake2b(raw, digest_size=size, key=self._key, person=person).hexdigest()
 
 
-def compiled_screen() -> Callable[[str], bool] | None:
-    """Return what lets harmless texts through, None where it was not built."""
+def compiled_screens() -> tuple[Callable[[str], bool], Callable[[Event], bool]] | None:
+    """Return what lets harmless texts and log lines through, None where it was not built."""
     try:
-        from ingest.redaction._screen import harmless
+        from ingest.redaction._screen import harmless, harmless_line
     except ImportError:
         return None
-    return harmless
+    return harmless, harmless_line
 
 
 def _merged(spans: Iterable[Span]) -> Iterator[Span]:
