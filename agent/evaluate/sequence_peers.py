@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SCALED = ("pyod_hbos", "pyod_knn", "pyod_pca")
+_SCALED = ("pyod_knn", "pyod_pca")
 _VARIANCE = 0.99
+_NEIGHBOURS = 0.05
 
 Scorer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Count vectors (one a row) in, their scores out, higher is odder."""
@@ -28,19 +29,18 @@ def count_vector_peers() -> Mapping[str, Scorer]:
     """
     from pyod.models.copod import COPOD
     from pyod.models.ecod import ECOD
-    from pyod.models.hbos import HBOS
     from pyod.models.iforest import IForest
     from pyod.models.knn import KNN
     from pyod.models.pca import PCA
 
-    kinds: Mapping[str, Callable[[], Any]] = {
-        "pyod_ecod": ECOD,
-        "pyod_copod": COPOD,
-        "pyod_hbos": HBOS,
-        "pyod_iforest": lambda: IForest(random_state=1),
-        "pyod_knn": KNN,
+    kinds: Mapping[str, Callable[[int], Any]] = {
+        "pyod_ecod": lambda _: ECOD(),
+        "pyod_copod": lambda _: COPOD(),
+        "pyod_iforest": lambda _: IForest(random_state=1),
+        # What goes wrong in one way lies together: its neighbours must be more than there are of it.
+        "pyod_knn": lambda rows: KNN(n_neighbors=max(5, int(_NEIGHBOURS * rows))),
         # Some templates always come together: what is left of them divides by nothing.
-        "pyod_pca": lambda: PCA(n_components=_VARIANCE, random_state=1),
+        "pyod_pca": lambda _: PCA(n_components=_VARIANCE, random_state=1),
     }
     peers: dict[str, Scorer] = {"rare_vector": rare_vector}
     for name, kind in kinds.items():
@@ -56,7 +56,9 @@ def rare_vector(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return -number[at.ravel()].astype(np.float64)
 
 
-def _fitted(kind: Callable[[], Any], prepare: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Scorer:
+def _fitted(
+    kind: Callable[[int], Any], prepare: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Scorer:
     def score(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         # Columns without any spread say nothing, and some of the detectors divide by it.
         varied = prepare(vectors[:, vectors.std(axis=0) > 0])
@@ -64,7 +66,7 @@ def _fitted(kind: Callable[[], Any], prepare: Callable[[NDArray[np.float64]], ND
             return np.zeros(len(vectors))
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            scores: NDArray[np.float64] = kind().fit(varied).decision_scores_
+            scores: NDArray[np.float64] = kind(len(varied)).fit(varied).decision_scores_
         return np.nan_to_num(scores, nan=0.0, posinf=1e300, neginf=-1e300)
 
     return score
