@@ -10,39 +10,86 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from agent.evaluate.data import DataError, json_lines
 from agent.evaluate.figures import Figures, Group
+from agent.evaluate.parsing_misses import Miss, Parsed, misses
 from ingest.templates import Templates
 
 _SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
+class Rival(Protocol):
+    """Another way to group lines."""
+
+    def assign(self, service: str, body: str) -> Hashable:
+        """Return the group of a body."""
+        ...
+
+
+@dataclass(slots=True)
+class Details:
+    """What else an evaluation is to note: rivals' figures beside ours, and misses by system."""
+
+    rivals: Mapping[str, Callable[[], Rival]] = field(default_factory=dict)
+    misses: dict[str, list[Miss]] = field(default_factory=dict)
+
+
 def evaluate(
-    data: Path, only: Sequence[str] = (), *, on_case: Callable[[str], None] = lambda _: None
+    data: Path,
+    only: Sequence[str] = (),
+    *,
+    on_case: Callable[[str], None] = lambda _: None,
+    details: Details | None = None,
 ) -> Figures:
-    """Return the figures per system and their mean over systems."""
+    """Return the figures per system and their mean over systems; a rival's group is `<system>/<rival>`."""
     figures: Figures = {}
+    rivals = {} if details is None else details.rivals
     for name, path in files(data, only).items():
         on_case(name)
-        figures[name] = measure(name, _lines(path))
-    names = ("ga", "fga", "lines_per_second")
-    figures["mean"] = {n: sum(group[n] for group in figures.values()) / len(figures) for n in names}
+        lines = _lines(path)
+        figures[name], parsed = measure(name, lines)
+        if details is not None:
+            details.misses[name] = misses(parsed)
+        for rival, fresh in rivals.items():
+            figures[f"{name}/{rival}"] = _rival(name, lines, fresh())
+    figures["mean"] = _mean(figures, "")
+    figures |= {f"mean/{rival}": _mean(figures, f"/{rival}") for rival in rivals}
     return figures
 
 
-def measure(system: str, lines: Sequence[tuple[str, str]]) -> Group:
-    """Return the figures of one system's (content, true group) lines."""
+def measure(system: str, lines: Sequence[tuple[str, str]]) -> tuple[Group, Parsed]:
+    """Return the figures of one system's (content, true group) lines, and what came of each line."""
     templates = Templates()
     started = time.perf_counter()
     assigned = [templates.assign("default", system, content).template_id for content, _ in lines]
     aliases = templates.aliases("default", system)
     predicted = [aliases.get(template_id, template_id) for template_id in assigned]
     seconds = time.perf_counter() - started
+    texts = {one: templates.text("default", system, one) for one in set(predicted)}
+    parsed = Parsed(system=system, lines=lines, ids=predicted, texts=texts)
+    return _figures(predicted, lines, seconds), parsed
+
+
+def _rival(system: str, lines: Sequence[tuple[str, str]], rival: Rival) -> Group:
+    started = time.perf_counter()
+    predicted = [rival.assign(system, content) for content, _ in lines]
+    return _figures(predicted, lines, time.perf_counter() - started)
+
+
+def _figures(predicted: Sequence[Hashable], lines: Sequence[tuple[str, str]], seconds: float) -> Group:
     ga, fga = grouping(predicted, [group for _, group in lines])
     return {"ga": ga, "fga": fga, "lines_per_second": len(lines) / seconds}
+
+
+def _mean(figures: Figures, suffix: str) -> Group:
+    names = ("ga", "fga", "lines_per_second")
+    groups = [group for name, group in figures.items() if f"/{name.partition('/')[2]}" == (suffix or "/")]
+    return {n: sum(group[n] for group in groups) / len(groups) for n in names}
 
 
 def grouping(predicted: Sequence[Hashable], true: Sequence[Hashable]) -> tuple[float, float]:

@@ -19,10 +19,10 @@ _PATIENCE = 30
 
 
 class PlainDrain:
-    """One Drain3 tree a service, with the same masks before it."""
+    """One Drain3 tree a service, with the same masks before it; without `masks` as Drain3 comes."""
 
-    def __init__(self, *, depth: int, similarity: float) -> None:
-        self._depth, self._similarity = depth, similarity
+    def __init__(self, *, depth: int = 4, similarity: float = 0.4, masks: bool = True) -> None:
+        self._depth, self._similarity, self._masks = depth, similarity, masks
         self._trees: dict[str, Any] = {}
 
     def assign(self, service: str, body: str) -> int:
@@ -30,9 +30,9 @@ class PlainDrain:
         tree = self._trees.get(service)
         if tree is None:
             tree = self._trees[service] = Drain(
-                depth=self._depth, sim_th=self._similarity, parametrize_numeric_tokens=False
+                depth=self._depth, sim_th=self._similarity, parametrize_numeric_tokens=not self._masks
             )
-        cluster, _ = tree.add_log_message(mask(subject(body)))
+        cluster, _ = tree.add_log_message(mask(subject(body)) if self._masks else body)
         return int(cluster.cluster_id)
 
 

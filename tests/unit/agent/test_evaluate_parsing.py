@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.evaluate import parsing
+from agent.cli.eval_command.parse import parse
+from agent.evaluate import parsing, parsing_plots
 from agent.evaluate.data import DataError
+from agent.evaluate.parsing_misses import Parsed, misses
 
 
 def write(folder: Path, name: str, lines: list[tuple[str, str]]) -> None:
@@ -69,3 +73,63 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     (tmp_path / "okapi.jsonl").write_text("")
     with pytest.raises(DataError, match="holds no lines"):
         parsing.evaluate(tmp_path)
+
+
+def test_misses_by_hand() -> None:
+    """Three templates right, one split, two in one group: each miss says how and with what."""
+    lines = [("a 1", "A"), ("a 2", "A"), ("b 1", "B"), ("b 2", "B"), ("b 3", "B"), ("c", "C"), ("d", "D")]
+    parsed = Parsed(
+        system="okapi",
+        lines=lines,
+        ids=["1", "1", "2", "2", "3", "4", "4"],
+        texts={"1": "a <num>", "2": "b <num>", "3": "b 3", "4": "<*>"},
+    )
+    split, merged, other = misses(parsed)
+    assert (split.event, split.kind, split.lines) == ("B", "split", 3)
+    assert split.groups == (("b <num>", 2), ("b 3", 1))
+    assert split.example == "b 1"
+    assert [(one.event, one.kind, one.others) for one in (merged, other)] == [
+        ("C", "merged", (("D", 1),)),
+        ("D", "merged", (("C", 1),)),
+    ]
+    assert misses(Parsed(system="okapi", lines=lines[:2], ids=["1", "1"], texts={"1": "a <num>"})) == []
+
+
+def test_rivals_stand_beside_and_plots_show_both(tmp_path: Path) -> None:
+    """Each rival has a group a system and a mean; the drawings are XML whatever the lines hold."""
+    lines = [(f"connected to host {n}", "E1") for n in range(4)] + [("alpha & <b> \x1b", "E2")] * 2
+    write(tmp_path, "okapi.jsonl", [*lines, ("alpha & <b> \x1b", "E3")])
+    details = parsing.Details(rivals={"other <one>": EachItsOwn})
+    figures = parsing.evaluate(tmp_path, details=details)
+    assert list(figures) == ["okapi", "okapi/other <one>", "mean", "mean/other <one>"]
+    assert figures["okapi/other <one>"]["ga"] == figures["mean/other <one>"]["ga"] == 1 / 7
+    assert figures["mean"]["ga"] == figures["okapi"]["ga"] == pytest.approx(4 / 7)
+    written = parsing_plots.write(tmp_path / "plots", figures, details.misses)
+    assert [path.name for path in written] == ["parse_ga.svg", "parse_fga.svg", "parse_worst_okapi.svg"]
+    texts = ["".join(ElementTree.parse(path).getroot().itertext()) for path in written]
+    assert "0.571" in texts[0]
+    assert "other <one>" in texts[0]
+    assert "E2: merged, 2 lines. alpha & <b> \N{REPLACEMENT CHARACTER}" in texts[2]
+    assert "with 1 of E3" in texts[2]
+
+
+def test_the_command_names_misses_and_writes_plots(tmp_path: Path) -> None:
+    """`--misses` adds a table, `--plots` the drawings and Drain3's figures."""
+    write(tmp_path, "okapi.jsonl", [("alpha beta", "E1"), ("alpha beta", "E2"), ("gamma", "E3")])
+    call = ["--data", str(tmp_path), "--misses", "--plots", str(tmp_path / "out")]
+    done = CliRunner().invoke(parse, call)
+    assert done.exit_code == 0, done.output
+    assert "merged" in done.output
+    assert "Drain3 as it comes" in done.output
+    assert (tmp_path / "out" / "parse_worst_okapi.svg").exists()
+
+
+class EachItsOwn:
+    """Takes every line for a template of its own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def assign(self, service: str, body: str) -> int:
+        self.count += 1
+        return self.count
