@@ -1,7 +1,8 @@
 """Arrays with one row a series, that grow together and travel as bytes: the ground of the vectorised models.
 
 A model names its arrays once, with what a fresh row holds; rows are handed out, freed and handed out again.
-Equal content gives equal bytes. Only rows in use are written.
+Equal content gives equal bytes. Only rows in use are written, packed: the bytes of numbers are laid side by
+side by their place in the number first, since the upper ones hardly differ. Nothing is lost by that.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 _LEAST = 64
+_LEVEL = 1
+"""Of zstd; higher ones gain little on noise."""
 
 Rows = NDArray[np.intp]
 """Numbers of rows, each once."""
@@ -56,7 +60,7 @@ class Columns:
 
     def dump(self) -> bytes:
         """Return all rows in use as bytes."""
-        return msgspec.msgpack.encode((self.size, {n: a[: self.size].tobytes() for n, a in self.at.items()}))
+        return msgspec.msgpack.encode((self.size, {n: _packed(a[: self.size]) for n, a in self.at.items()}))
 
     def load(self, raw: bytes) -> None:
         """Replace all rows; raises ValueError on bytes of another plan."""
@@ -67,12 +71,32 @@ class Columns:
         if arrays.keys() != self._plan.keys():
             raise ValueError("the arrays of the series are of another version; start afresh")
         for name, one in self._plan.items():
-            flat = np.frombuffer(arrays[name], dtype=one.dtype)
-            if flat.size != size * int(np.prod(one.shape, dtype=np.int64)):
-                raise ValueError(f"the array {name} of the series is cut; start afresh")
-            self.at[name] = flat.reshape((size, *one.shape)).copy()
+            number = size * int(np.prod(one.shape, dtype=np.int64))
+            flat = _unpacked(arrays[name], np.dtype(one.dtype), number)
+            if flat is None:
+                raise ValueError(f"the array {name} of the series is cut or damaged; start afresh")
+            self.at[name] = flat.reshape((size, *one.shape))
         self.size = size
 
     @staticmethod
     def _fresh(one: Column, rows: int) -> Array:
         return np.full((rows, *one.shape), one.fresh, dtype=one.dtype)
+
+
+def _packed(array: Array) -> bytes:
+    """Return an array's bytes, those of the same place in a number together, compressed."""
+    places = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, array.dtype.itemsize)
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(np.ascontiguousarray(places.T).tobytes())
+
+
+def _unpacked(raw: bytes, dtype: np.dtype[Any], number: int) -> Array | None:
+    """Return the `number` values of packed bytes, None where they are not that."""
+    length = number * dtype.itemsize
+    try:
+        flat = zstandard.ZstdDecompressor().decompress(raw, max_output_size=length)
+    except zstandard.ZstdError:
+        return None
+    if len(flat) != length:
+        return None
+    places = np.frombuffer(flat, dtype=np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(places.T).reshape(-1).view(dtype)

@@ -19,7 +19,7 @@ from agent.cli.eval_command.options import measure, with_data
 @click.option(
     "--alarms-a-day",
     type=click.FloatRange(min=0, min_open=True),
-    default=0.3,
+    default=1.0,
     show_default=True,
     help="Alarm budget of each series for `faultline (budget)`.",
 )
