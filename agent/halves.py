@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.incidents import Correlator
+from agent.journal import Snapshot
 from agent.pipeline import Outcome, Pipeline
 from agent.topology import Topology
 from detectors.suite import Suite
@@ -75,6 +76,15 @@ class IngestHalf(Pipeline):
     def dump(self) -> bytes:
         """Return the state, with the number that parts have reached."""
         return msgspec.msgpack.encode((self._number, super().dump()))
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the state: no detector's is in it, so all of it is written every time."""
+        del whole
+        return Snapshot(recent=self.dump())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Replace the state; what another role left beside it does not matter. Raises ValueError."""
+        self.load(snapshot.recent)
 
     def load(self, state: bytes) -> None:
         """Replace the state. Raises ValueError on bytes of another role or version."""

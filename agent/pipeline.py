@@ -15,6 +15,7 @@ import msgspec
 
 from agent.analysis import Incident, IncidentChange, InvestigationDue
 from agent.incidents import Correlator, alert_anomaly
+from agent.journal import Journal, Place, Snapshot
 from agent.mutes import Mute, marked, muted_by
 from agent.store.port import ModelAction, ModelRequest, TelemetryRow
 from agent.topology import Topology
@@ -107,6 +108,7 @@ class Pipeline:
         """The suite's detectors as versions of their models."""
         self._shadow = frozenset(shadow)
         self._mutes: tuple[Mute, ...] = ()
+        self._journal = Journal()
         self._outcome = Outcome()
         self._told: dict[str, Incident] = {}
         self.counts = Counts()
@@ -174,6 +176,7 @@ class Pipeline:
 
     def heed(self, request: ModelRequest) -> str:
         """Do what a person asked of a detector's versions, and say what became of it."""
+        self._journal.spoil()
         try:
             if request.action is ModelAction.RETRAIN:
                 return self.models.retrain(request.detector, "asked for")
@@ -222,6 +225,7 @@ class Pipeline:
         self._topology.learn(closed.summaries)
         self._minutes.add(closed.summaries)
         anomalies = self._suite.observe(closed)
+        self._journal.add(closed)
         for anomaly in anomalies:
             _count(self.counts.anomalies, anomaly.detector)
         self.counts.learning = self._suite.learning()
@@ -267,6 +271,36 @@ class Pipeline:
         """Replace the state of all stages. Raises ValueError on bytes of another version."""
         dumped = msgspec.msgpack.decode(state, type=list[bytes])
         for stage, part in zip(self._stages(), dumped, strict=True):
+            stage.load(part)
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the state as a checkpoint writes it: all of the detectors' only `whole`, or now and then."""
+        taken = None if whole else self._journal.taken()
+        base = None
+        if taken is None:
+            base = self._journal.begin(self._suite.dump())
+            taken = self._journal.taken()
+        others = [stage.dump() for stage in self._stages() if stage is not self._suite]
+        place, windows = taken or (None, ())
+        return Snapshot(recent=msgspec.msgpack.encode((others, place)), base=base, windows=windows)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Replace the state of all stages by what `snapshot` gave. Raises ValueError on anything else."""
+        if snapshot.base is None:
+            self.load(snapshot.recent)
+            return
+        try:
+            others, place = msgspec.msgpack.decode(snapshot.recent, type=tuple[list[bytes], Place])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"the stored state cannot be read ({error}); start without it") from error
+        state, windows = self._journal.resume(snapshot, place)
+        self._suite.load(state)
+        for closed in windows:
+            self._suite.observe(closed)
+        # What was found in these windows, and the versions that ended in them, was stored with them.
+        self.models.retired()
+        stages = [stage for stage in self._stages() if stage is not self._suite]
+        for stage, part in zip(stages, others, strict=True):
             stage.load(part)
 
     def _stages(self) -> tuple[_Stage, ...]:

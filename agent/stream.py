@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from agent.analysis import IncidentChange
+from agent.journal import Snapshot
 from agent.mutes import Mute
 from agent.pipeline import Outcome, Pipeline
 from agent.store.port import Checkpoint, FencedError, OutboxEntry, Restored, StreamStore
@@ -156,7 +157,7 @@ class Stream:
         self._taken = {}
         self.pipeline = self._build()
         if restored.snapshot is not None:
-            self._load(restored.snapshot)
+            self._load(Snapshot(recent=restored.snapshot, base=restored.base, windows=restored.windows))
         self.pipeline.models.follow(restored.models)
         self._statuses = {(one.detector, one.number): one.status for one in restored.models}
         self.pipeline.heed_mutes((*self._mutes, *self._store.mutes(self._past())))
@@ -168,10 +169,10 @@ class Stream:
         now = self._clock()
         return min(now, self.pipeline.windows.stream_time(now)) - MUTE_MEMORY
 
-    def _load(self, snapshot: bytes) -> None:
+    def _load(self, snapshot: Snapshot) -> None:
         """Take the state up. One that an upgrade made unreadable must not keep the service down for ever."""
         try:
-            self.pipeline.load(snapshot)
+            self.pipeline.restore(snapshot)
         except ValueError as error:
             self.counts.states_lost += 1
             log.warning(
@@ -193,7 +194,7 @@ class Stream:
                 saved, begun = self._clock(), now
                 self._pause = min(self._every, PAUSE * (saved - begun))
         self.pipeline.hand_over()
-        self.commit()
+        self.commit(last=True)
 
     def _read(self, stop: threading.Event) -> None:
         for item in self._source.poll(0.2):
@@ -243,8 +244,8 @@ class Stream:
             self._positions.update(item.positions)
             self.pipeline.windows.expect(item.assigned, wall=self._clock())
 
-    def commit(self) -> None:
-        """Write everything since the last commit, in the three steps."""
+    def commit(self, *, last: bool = False) -> None:
+        """Write everything since the last commit, in the three steps; the `last` so that a start is quick."""
         # Until step 2 holds the answer a request stays open: whoever restores does it again.
         self.pipeline.heed_mutes((*self._mutes, *self._store.mutes(self._past())))
         requests = self._store.model_requests(self._owner)
@@ -256,7 +257,7 @@ class Stream:
             self._parts.publish(outcome.parts, outcome.alerts, outcome.mark)
         self._dead_letters.flush()
         self._on_step(1)
-        checkpoint = self._checkpoint(outcome, answers)
+        checkpoint = self._checkpoint(outcome, answers, last=last)
         self._store.checkpoint(checkpoint)
         self._on_step(2)
         self._tell_models(checkpoint)
@@ -271,17 +272,21 @@ class Stream:
         for done, taken in waiting:
             done.set_result(taken)
 
-    def _checkpoint(self, outcome: Outcome, answers: tuple[tuple[int, str], ...]) -> Checkpoint:
+    def _checkpoint(
+        self, outcome: Outcome, answers: tuple[tuple[int, str], ...], *, last: bool
+    ) -> Checkpoint:
         newest = {change.incident.id: change.incident for change in outcome.changes}
         newest.update((incident.id, incident) for incident in outcome.incidents)
-        snapshot = self.pipeline.dump()
+        snapshot = self.pipeline.snapshot(whole=last)
         # After the dump: live versions tell the checksum of the state that goes with them.
         live = [(version, None) for version in self.pipeline.models.live()]
         return Checkpoint(
             owner=self._owner,
             epoch=self._epoch,
             offsets=tuple((topic, part, offset) for (topic, part), offset in sorted(self._positions.items())),
-            snapshot=snapshot,
+            snapshot=snapshot.recent,
+            base=snapshot.base,
+            windows=snapshot.windows,
             incidents=tuple(newest.values()),
             anomalies=tuple(outcome.anomalies),
             telemetry=tuple(outcome.telemetry),

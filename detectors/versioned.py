@@ -199,9 +199,7 @@ class Versioned:
         """Return the state of both versions; `load(dump())` into a fresh one continues identically."""
         active = self._active.dump()
         shadow = self._shadow.dump() if self._shadow is not None else None
-        self._sums = {self._state.active.number: _sha256(active)}
-        if shadow is not None and self._state.shadow is not None:
-            self._sums[self._state.shadow.number] = _sha256(shadow)
+        self._sum_up(active, shadow)
         return freeze(self._kind(), self.version, _Dumped(state=self._state, active=active, shadow=shadow))
 
     def load(self, state: bytes) -> None:
@@ -213,7 +211,14 @@ class Versioned:
         if shadow is not None and dumped.shadow is not None:
             shadow.load(dumped.shadow)
         self._active, self._shadow, self._state = active, shadow, dumped.state
+        self._sum_up(dumped.active, dumped.shadow)
         self.loaded = True
+
+    def _sum_up(self, active: bytes, shadow: bytes | None) -> None:
+        """Note the checksums of the states as they are stored."""
+        self._sums = {self._state.active.number: _sha256(active)}
+        if shadow is not None and self._state.shadow is not None:
+            self._sums[self._state.shadow.number] = _sha256(shadow)
 
     def _kind(self) -> str:
         return f"the versions of {self.name}"

@@ -108,6 +108,10 @@ class Checkpoint:
     offsets: tuple[tuple[str, int, int], ...]
     """(topic, partition, next offset to read)."""
     snapshot: bytes
+    base: bytes | None = None
+    """What the snapshot builds on, with the numbered windows; None: what was stored last still stands."""
+    windows: tuple[tuple[int, bytes], ...] = ()
+    """Windows since the base that were not stored yet."""
     incidents: tuple[Incident, ...]
     anomalies: tuple[tuple[str, Anomaly], ...]
     """(incident id, anomaly); an anomaly without an incident has the empty id."""
@@ -127,6 +131,8 @@ class Restored:
     epoch: int
     offsets: tuple[tuple[str, int, int], ...]
     snapshot: bytes | None
+    base: bytes | None = None
+    windows: tuple[tuple[int, bytes], ...] = ()
     models: tuple[ModelVersion, ...] = ()
     """All versions that are known, whatever became of the snapshot."""
 

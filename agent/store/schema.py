@@ -62,6 +62,22 @@ streams = Table(
     Column("snapshot", LargeBinary, nullable=True),
 )
 
+stream_bases = Table(
+    "stream_bases",
+    metadata,
+    Column("owner", Words, ForeignKey("streams.owner", ondelete="CASCADE"), primary_key=True),
+    Column("base", LargeBinary, nullable=False),
+)
+"""Apart from `streams`: a row is rewritten whole, and this is large and rarely new."""
+
+stream_windows = Table(
+    "stream_windows",
+    metadata,
+    Column("owner", Words, ForeignKey("streams.owner", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("packed", LargeBinary, nullable=False),
+)
+
 stream_offsets = Table(
     "stream_offsets",
     metadata,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from agent.store.database import upsert
 from agent.store.port import Checkpoint, FencedError, Restored
-from agent.store.schema import stream_offsets, streams
+from agent.store.schema import stream_bases, stream_offsets, stream_windows, streams
 
 
 def take_over(connection: Connection, owner: str) -> Restored:
@@ -22,10 +22,20 @@ def take_over(connection: Connection, owner: str) -> Restored:
         .where(stream_offsets.c.owner == owner)
         .order_by(stream_offsets.c.topic, stream_offsets.c.part)
     )
+    base = connection.execute(
+        select(stream_bases.c.base).where(stream_bases.c.owner == owner)
+    ).scalar_one_or_none()
+    windows = connection.execute(
+        select(stream_windows.c.number, stream_windows.c.packed)
+        .where(stream_windows.c.owner == owner)
+        .order_by(stream_windows.c.number)
+    )
     return Restored(
         epoch=row.epoch,
         offsets=tuple((topic, part, following) for topic, part, following in offsets),
         snapshot=row.snapshot,
+        base=base,
+        windows=tuple((number, packed) for number, packed in windows),
     )
 
 
@@ -55,6 +65,15 @@ def save(connection: Connection, checkpoint: Checkpoint) -> None:
     connection.execute(
         update(streams).where(streams.c.owner == checkpoint.owner).values(snapshot=checkpoint.snapshot)
     )
+    if checkpoint.base is not None:
+        row = {"owner": checkpoint.owner, "base": checkpoint.base}
+        upsert(connection, stream_bases, [row], keys=["owner"], update=["base"])
+        connection.execute(delete(stream_windows).where(stream_windows.c.owner == checkpoint.owner))
+    since = [
+        {"owner": checkpoint.owner, "number": number, "packed": packed}
+        for number, packed in checkpoint.windows
+    ]
+    upsert(connection, stream_windows, since, keys=["owner", "number"], update=["packed"])
     connection.execute(delete(stream_offsets).where(stream_offsets.c.owner == checkpoint.owner))
     rows = [
         {"owner": checkpoint.owner, "topic": topic, "part": part, "next_offset": following}

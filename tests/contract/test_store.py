@@ -46,6 +46,22 @@ def test_a_checkpoint_is_where_the_next_owner_starts(store: SqlStore, second_sto
     assert second_store.take_over("other").offsets == ()
 
 
+def test_a_base_stands_until_another_comes(store: SqlStore, second_store: SqlStore) -> None:
+    """Windows gather after an owner's base and go with it; saying one again adds nothing."""
+    epoch = store.take_over("stream").epoch
+    store.checkpoint(checkpoint(epoch, snapshot=b"1", base=b"\x00whole"))
+    for _ in range(2):
+        store.checkpoint(checkpoint(epoch, snapshot=b"2", windows=((0, b"a"), (1, b"b"))))
+    store.checkpoint(checkpoint(epoch, snapshot=b"3", windows=((2, b"c"),)))
+    restored = second_store.take_over("stream")
+    assert (restored.snapshot, restored.base) == (b"3", b"\x00whole")
+    assert restored.windows == ((0, b"a"), (1, b"b"), (2, b"c"))
+    second_store.checkpoint(checkpoint(restored.epoch, snapshot=b"4", base=b"new", windows=((0, b"d"),)))
+    again = store.take_over("stream")
+    assert (again.base, again.windows) == (b"new", ((0, b"d"),))
+    assert store.take_over("other").base is None
+
+
 def test_the_furthest_offset_of_any_owner_is_told(store: SqlStore, second_store: SqlStore) -> None:
     """Who gets a partition that others have read finds out how far they were."""
     for owner, offset in (("one", 9), ("two", 40)):

@@ -118,10 +118,13 @@ class Bench:
         self._called("take_over")
         self.epoch += 1
         last = self.stored[-1] if self.stored else None
+        kept = _kept(self.stored)
         return Restored(
             epoch=self.epoch,
             offsets=last.offsets if last else (),
             snapshot=last.snapshot if last else None,
+            base=kept[0],
+            windows=kept[1],
             models=tuple(version for version, _ in last.models) if last else (),
         )
 
@@ -175,6 +178,17 @@ class Letters:
 
     def close(self) -> None:
         """Have nothing to close."""
+
+
+def _kept(stored: Sequence[Checkpoint]) -> tuple[bytes | None, tuple[tuple[int, bytes], ...]]:
+    """Return the base that stands, and the windows since, as a store has them."""
+    base: bytes | None = None
+    windows: dict[int, bytes] = {}
+    for one in stored:
+        if one.base is not None:
+            base, windows = one.base, {}
+        windows.update(one.windows)
+    return base, tuple(sorted(windows.items()))
 
 
 def said_nothing(changes: Sequence[IncidentChange]) -> Sequence[OutboxEntry]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.journal import Snapshot
 from agent.pipeline import Outcome, Pipeline
+from agent.store.port import ModelAction, ModelRequest
 from detectors.new_template import NewTemplate
 from detectors.retraining import Rules
 from detectors.severity import SeverityRise
@@ -96,8 +99,76 @@ def test_an_interrupted_stream_finds_what_an_uninterrupted_one_does(
     _play(second, records[cut:])
     second.finish()
     assert _told([before, second.outcome()]) == _told([whole.outcome()])
-    assert second.models.live() == whole.models.live()
     assert second.dump() == whole.dump()
+    assert second.models.live() == whole.models.live()
+
+
+@settings(max_examples=40, deadline=None)
+@given(LEVELS, st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=8))
+def test_windows_after_a_whole_state_are_as_good_as_the_state(
+    levels: Sequence[tuple[int, int]], cuts: list[tuple[float, bool]]
+) -> None:
+    """Checkpoints at any records, a restart after some: findings, versions and all bytes are the same."""
+    records = list(_records(levels, WARM))
+    whole, made = _pipeline(), _pipeline()
+    for one in (whole, made):
+        one.load(_warm())
+    _play(whole, records)
+    whole.finish()
+    told, begun, base = [], 0, None
+    windows: tuple[tuple[int, bytes], ...] = ()
+    for place, restart in sorted(cuts):
+        cut = round(place * len(records))
+        _play(made, records[begun:cut])
+        begun = cut
+        told.append(made.outcome())
+        snapshot = made.snapshot()
+        if snapshot.base is not None:
+            base, windows = snapshot.base, ()
+        windows = (*windows, *snapshot.windows)
+        if restart:
+            made = _pipeline()
+            made.restore(Snapshot(recent=snapshot.recent, base=base, windows=windows))
+    _play(made, records[begun:])
+    made.finish()
+    assert _told([*told, made.outcome()]) == _told([whole.outcome()])
+    assert made.dump() == whole.dump()
+    assert made.models.live() == whole.models.live()
+
+
+def test_most_snapshots_write_no_detectors_state() -> None:
+    """The whole state comes first, after two minutes of windows, and when another version was asked for."""
+    made = _pipeline()
+    wholes = []
+    for index in range(40):
+        _play(made, list(_records([(5, 0)], index)))
+        wholes.append(made.snapshot().base is not None)
+    assert wholes[0]
+    assert 3 <= sum(wholes) <= 4
+    made.heed(ModelRequest(seq=1, detector="severity", action=ModelAction.RETRAIN))
+    assert made.snapshot().base is not None
+    assert made.snapshot().base is None
+    assert made.snapshot(whole=True).base is not None
+
+
+def test_a_state_that_does_not_go_with_its_windows_is_refused() -> None:
+    """Another base, damaged bytes or nonsense raise ValueError: the stream then learns afresh."""
+    made = _pipeline()
+    _play(made, list(_records([(5, 0)] * 3, 0)))
+    first = made.snapshot()
+    _play(made, list(_records([(5, 0)] * 3, 3)))
+    other = made.snapshot(whole=True)
+    _play(made, list(_records([(5, 0)] * 3, 6)))
+    third = made.snapshot()
+    for recent, base in (
+        (first.recent, other.base),
+        (first.recent, b"junk"),
+        (b"junk", first.base),
+        (third.recent, other.base),
+    ):
+        with pytest.raises(ValueError, match="start without it"):
+            _pipeline().restore(Snapshot(recent=recent, base=base))
+    _pipeline().restore(Snapshot(recent=third.recent, base=other.base, windows=third.windows))
 
 
 def test_the_property_is_about_something() -> None:

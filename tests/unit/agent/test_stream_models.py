@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from structlog.testing import capture_logs
 
+from agent.journal import Snapshot
 from agent.pipeline import Pipeline
 from agent.store.port import ModelAction, ModelRequest
 from detectors.manifest import Status
@@ -57,7 +58,8 @@ def test_live_versions_are_stored_with_the_checksum_of_their_state() -> None:
     ((version, state),) = bench.stored[-1].models
     assert (version.number, version.status, state) == (1, Status.ACTIVE, None)
     again = _judging()
-    again.load(bench.stored[-1].snapshot)
+    last = bench.stored[-1]
+    again.restore(Snapshot(recent=last.snapshot, base=last.base, windows=last.windows))
     again.dump()
     assert again.models.live() == (version,)
     assert len(version.sha256) == 64
