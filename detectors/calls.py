@@ -23,13 +23,12 @@ from ingest.sketch import Sketch
 from ingest.summary import WindowSummary
 
 NAME = "calls"
-VERSION = "2"
+VERSION = "3"
 ERRORS = Threshold(value=5.0, consecutive=2)
 LATENCY = Threshold(value=6.0, consecutive=2, extreme=6.0)
 MAX_SUBJECTS = 1_000
 """Operations and edges a service."""
 _MINIMUM_ERRORS = 3
-_LASTING = 3
 _FORGET_CALLER: Nanos = 3600 * SECOND
 """A service that nobody called for this long counts as one that nobody calls."""
 _MINIMUM_SHIFT = 0.01
@@ -163,9 +162,6 @@ class Calls(Stateful[_State]):
             high = score >= self._latency.value and value - usual >= _MINIMUM_SHIFT
             self._learn(subject, quantile, value, high=high and not learning)
             streak = subject.streak[quantile]
-            if quantile == "p50" and subject.calls.spanned >= _LASTING and score >= 2 * self._latency.value:
-                # The middle of calls from half a minute has lasted already; their p90 is one odd call.
-                streak += 1
             if high and self._latency.reached(score, streak):
                 worst = max(worst or (0.0, "", 0.0, 0.0), (score, quantile, usual, value))
         name = f"{traffic.kind}|{traffic.subject}|latency"

@@ -27,7 +27,7 @@ from ingest.record import SECOND, Nanos
 from ingest.summary import WindowSummary
 
 NAME = "joint"
-VERSION = "1"
+VERSION = "2"
 THRESHOLD = Threshold(value=2.0, consecutive=3, extreme=math.inf)
 """In multiples of the distance that calm windows of the service reach."""
 MAX_SERVICES = 500
@@ -40,8 +40,9 @@ REFIT = 30
 SPAN = 3
 """Windows averaged: low traffic makes quantiles of one window noise."""
 
-_CALM = 20
-"""Scores that tell what calm windows reach well enough to page somebody."""
+_MOST = 1.8
+"""Multiples of the threshold that no finding reaches: numbers that do not fit each other wake nobody before a
+second sign says that something is wrong."""
 _GUESS = 8
 """Scores that tell enough not to learn from what is blatant."""
 _IDLE: Nanos = 3600 * SECOND
@@ -197,7 +198,7 @@ class Joint(Stateful[_State]):
             subject=key[2],
             direction=Direction.UP if rose else Direction.DOWN,
             hit=_hit(worst) if rose else Hit.OTHER,
-            score=size,
+            score=_bounded(size, self._threshold.value),
             threshold=self._threshold.value,
             reason=f"Traffic, latency and resources of {summary.service} do not go together as usual.",
             evidence=(_evidence(summary, worst, verdict, size),),
@@ -248,6 +249,12 @@ def _reach(calm: Sequence[float]) -> float:
     """Return the distance that calm windows reached more than once, widened while few are known."""
     usual = sorted(calm)[-2] if len(calm) > 1 else 0.0
     return max(usual, _LEAST_REACH) * max(1.0, 0.5 * widening(len(calm) / SPAN))
+
+
+def _bounded(size: float, threshold: float) -> float:
+    """Return a size as a score that grows with it and stays below what opens an incident alone."""
+    beyond = size / threshold - 1.0
+    return threshold * (1.0 + (_MOST - 1.0) * -math.expm1(-max(beyond, 0.0)))
 
 
 def _hit(worst: Dimension) -> Hit:

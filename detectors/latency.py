@@ -42,8 +42,6 @@ class Pool:
 
     sketch: Sketch = field(default_factory=Sketch)
     windows: int = 0
-    spanned: int = 0
-    """Windows that the last sample was collected over."""
 
     def add(self, sketch: Sketch) -> Sketch | None:
         """Add a window's calls; return the pooled ones once they are enough, and begin anew."""
@@ -52,7 +50,7 @@ class Pool:
         count = self.sketch.count
         if count < (ENOUGH if self.windows < PATIENCE else FEW) and self.windows < LONGEST:
             return None
-        pooled, self.spanned = self.sketch, self.windows
+        pooled = self.sketch
         self.sketch, self.windows = Sketch(), 0
         return pooled if count >= FEW else None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from detectors.absence import Absence
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
 from detectors.flow import Flow
@@ -25,6 +26,7 @@ from detectors.port import Detector, LearnsSeries
 from detectors.saturation import Saturation
 from detectors.sequences import Sequences
 from detectors.severity import SeverityRise
+from detectors.shares import Shares
 from detectors.silence import Silence
 from detectors.state import touch
 from detectors.stateful import MAX_SERVICES
@@ -77,7 +79,9 @@ def default_detectors(
         Silence(),
         Calls(),
         Flow(),
+        Absence(),
         Saturation(),
+        Shares(),
         Sequences(),
         Outliers(),
         Surprise(alarms_a_day=alarms_a_day),

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from detectors.absence import Absence
 from detectors.anomaly import Anomaly
 from detectors.calls import Calls
 from detectors.flow import Flow
@@ -20,6 +21,7 @@ from detectors.port import Detector
 from detectors.saturation import Saturation
 from detectors.sequences import Sequences
 from detectors.severity import SeverityRise
+from detectors.shares import Shares
 from detectors.silence import Silence
 from detectors.template_rate import TemplateRate
 from ingest.summary import SequenceCount, TemplateCount, WindowSummary
@@ -172,6 +174,18 @@ def _short_cut(index: int, strength: int) -> Sequence[WindowSummary]:
     return [traffic(index, operations=[entered], calls=[asked])]
 
 
+def _early_return(index: int, strength: int) -> Sequence[WindowSummary]:
+    """Let requests come in, ever more of them, of which none asks the stock any more."""
+    rng = _noise(index)
+    entered = operation("GET /", latencies(rng, 10 * max(strength, 1), 0.05))
+    asked = call("stock", "GET /stock", latencies(rng, 10, 0.01))
+    return [traffic(index, operations=[entered], calls=[] if strength else [asked])]
+
+
+def _refused(index: int, strength: int) -> Sequence[WindowSummary]:
+    return [metrics(index, [series("success.rate", index, [100.0 - 2.0 * strength], unit="%")])]
+
+
 def _used_up(index: int, strength: int) -> Sequence[WindowSummary]:
     used = 0.2 + _noise(index).uniform(0.0, 0.05) if strength == 0 else 0.8 + 0.04 * min(strength, 5)
     return [metrics(index, [series("cpu.utilization", index, [used], unit="1")])]
@@ -218,6 +232,28 @@ SCENARIOS += (
                 operations=[operation(f"GET /{index}/{n}", [0.1]) for n in range(50)],
                 calls=[call("stock", f"op {index} {n}", [0.1]) for n in range(1_500)],
             )
+        ],
+    ),
+    Scenario(
+        name="absence",
+        make=Absence,
+        normal=lambda index: _early_return(index, 0),
+        strange=_early_return,
+        flood=lambda index: [
+            traffic(
+                index,
+                operations=[operation(f"GET /{index}/{n}", [0.1]) for n in range(50)],
+                calls=[call("stock", f"op {index} {n}", [0.1]) for n in range(1_500)],
+            )
+        ],
+    ),
+    Scenario(
+        name="shares",
+        make=lambda: Shares(max_series=100),
+        normal=lambda index: _refused(index, 0),
+        strange=_refused,
+        flood=lambda index: [
+            metrics(index, [series(f"success{index}_{n}", index, [1.0], unit="1") for n in range(300)])
         ],
     ),
     Scenario(
