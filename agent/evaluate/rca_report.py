@@ -127,6 +127,10 @@ def file_of(prediction: Prediction) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{prediction.system}-{prediction.id}") + ".html"
 
 
+def _place(place: int | None) -> str:
+    return "nowhere" if place is None else {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("agent.evaluate", "templates"),
@@ -136,5 +140,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "words": words, "number": number, "file": file_of}
+    environment.filters |= {
+        "percent": percent,
+        "words": words,
+        "number": number,
+        "file": file_of,
+        "place": _place,
+    }
     return environment

@@ -118,6 +118,7 @@ def headline_of(ranking: Ranking) -> str:
     first = ranking.suspects[0]
     evidence = {item.id: item for item in ranking.evidence}
     sign = evidence[first.sign].statement if first.sign in evidence else ""
+    sign = sign.removeprefix(f"{first.service} ")
     doubt = "Possibly " if verdict_of(ranking) is Verdict.INCONCLUSIVE else ""
     return quoted(f"{doubt}{first.service}: {MECHANISM_WORDS[first.mechanism]} – {sign}", 150)
 

@@ -19,6 +19,8 @@ from ingest.summary import SeriesWindow, WindowSummary
 MOST = 400
 """Points of a line; more are averaged, no screen shows them."""
 _FEWEST = 3
+COUNTED = "calls"
+"""Unit of evidence that counts calls or operations: neither their time nor their errors are meant."""
 
 
 def curves_of(evidence: Evidence, windows: Sequence[WindowSummary]) -> tuple[Curve, ...]:
@@ -32,7 +34,7 @@ def curves_of(evidence: Evidence, windows: Sequence[WindowSummary]) -> tuple[Cur
 def unit_of(evidence: Evidence) -> str:
     """Return the unit of the curves' values."""
     if evidence.kind in {EvidenceKind.CALL, EvidenceKind.OPERATION}:
-        return "%" if _is_about_errors(evidence) else "s"
+        return "" if evidence.unit == COUNTED else "%" if _is_about_errors(evidence) else "s"
     if evidence.kind is EvidenceKind.METRIC:
         return evidence.unit
     return ""
@@ -51,7 +53,7 @@ def level_of(evidence: Evidence, curves: Sequence[Curve]) -> float | None:
 
 
 def _is_about_errors(evidence: Evidence) -> bool:
-    return evidence.unit != "s"
+    return evidence.unit not in {"s", COUNTED}
 
 
 def _log(evidence: Evidence, windows: Sequence[WindowSummary]) -> Iterator[Curve]:
@@ -97,6 +99,13 @@ def _samples(found: Sequence[SeriesWindow]) -> Iterator[Point]:
 
 def _call(evidence: Evidence, windows: Sequence[WindowSummary]) -> Iterator[Curve]:
     callee, _, operation = evidence.subject.partition("|")
+    if evidence.unit == COUNTED:
+        yield _per_window(
+            "calls in 10 s",
+            windows,
+            lambda w: float(sum(c.count for c in w.calls if c.callee == callee and c.operation == operation)),
+        )
+        return
     calls = [
         (window.start, call)
         for window in windows
@@ -111,6 +120,13 @@ def _call(evidence: Evidence, windows: Sequence[WindowSummary]) -> Iterator[Curv
 
 
 def _operation(evidence: Evidence, windows: Sequence[WindowSummary]) -> Iterator[Curve]:
+    if evidence.unit == COUNTED:
+        yield _per_window(
+            "times in 10 s",
+            windows,
+            lambda w: float(sum(o.count for o in w.operations if o.operation == evidence.subject)),
+        )
+        return
     spans = [
         (window.start, operation)
         for window in windows

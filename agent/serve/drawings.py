@@ -71,6 +71,12 @@ def timeline_of(drawn: Drawn, width: float) -> Timeline:
         )
         for one in drawn.anomalies
     ]
+    spans.extend(
+        Happening(
+            service=item.service, start=item.start, end=item.end, kind=_colour(item), title=item.statement
+        )
+        for item in _unreported(drawn)
+    )
     first = min([incident.onset, *(one.start for one in changes), *(one.start for one in spans)])
     start = max(first - _LEAD, drawn.span[0])
     marks = [Mark(time=incident.onset, label="onset"), Mark(time=incident.opened_at, label="opened")]
@@ -115,16 +121,26 @@ def charts_of(drawn: Drawn, evidence: Sequence[Evidence]) -> tuple[EvidenceChart
 
 def kind_of(anomaly: Anomaly) -> str:
     """Return the colour class of an anomaly: what kind of telemetry it was found in."""
-    if not anomaly.evidence:
-        return "other"
-    kind = anomaly.evidence[0].kind
+    return _colour(anomaly.evidence[0]) if anomaly.evidence else "other"
+
+
+def _colour(evidence: Evidence) -> str:
+    kind = evidence.kind
     return EvidenceKind.CALL.value if kind is EvidenceKind.OPERATION else kind.value
+
+
+def _unreported(drawn: Drawn) -> tuple[Evidence, ...]:
+    """Return what an analysis found where no detector had spoken before: somebody gave the interval."""
+    if drawn.anomalies or drawn.analysis is None:
+        return ()
+    return tuple(item for item in drawn.analysis.evidence if item.kind is not EvidenceKind.CHANGE)
 
 
 def kinds_of(drawn: Drawn) -> frozenset[str]:
     """Return the colour classes that the timeline uses, for its legend."""
     changes = ["change"] if _changes(drawn) else []
-    return frozenset([*(kind_of(one) for one in drawn.anomalies), *changes])
+    found = (_colour(item) for item in _unreported(drawn))
+    return frozenset([*(kind_of(one) for one in drawn.anomalies), *found, *changes])
 
 
 def _seen(drawn: Drawn) -> tuple[Nanos, Nanos]:

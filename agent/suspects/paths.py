@@ -111,5 +111,6 @@ def _finding(sides: Sides, service: str, missing: Missing) -> Finding:
             score=-missing.deviance,
             expected=missing.expected,
             observed=float(missing.seen),
+            unit="calls",
         ),
     )

@@ -147,7 +147,7 @@ def test_the_report_has_a_page_for_every_case_and_an_index(data: Path, tmp_path:
     for name in ("first", "second"):
         page = (tmp_path / "out" / f"okapi-{name}.html").read_text()
         assert f'href="okapi-{name}.html"' in index
-        assert "The truth is" in page
+        assert "What was really broken" in page
         assert "parts of its score" in page or "part of its score" in page
         assert "<script" not in page
     assert "2 of 2 cases right first" in index
