@@ -14,6 +14,7 @@ from msgspec import Meta
 from agent.analysis import IncidentState, Mechanism, Risk, Severity, Stage, Verdict
 from agent.deliver.notification import Kind, Reason
 from detectors.anomaly import Direction, EvidenceKind, Hit
+from ingest.templates import ParameterKind
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -29,6 +30,17 @@ class OriginView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterView:
+    """A value of a line: seconds, bytes or a number where its kind is one, else text. Untrusted."""
+
+    kind: ParameterKind
+    value: float | str
+    text: str
+    name: str
+    """The key before it; empty where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineView:
     """A sample line, redacted, untrusted."""
 
@@ -37,6 +49,8 @@ class LineView:
     origin: OriginView
     instance: str | None
     trace_id: str | None
+    parameters: tuple[ParameterView, ...]
+    """What stands where the line's template has placeholders; the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

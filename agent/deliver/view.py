@@ -21,9 +21,14 @@ from agent.deliver.sanitize import cut
 from detectors.anomaly import Anomaly, Evidence
 from ingest.record import SECOND, Nanos
 from ingest.summary import Line
+from ingest.templates import Parameter, parameters
 
 MAX_TEXT = 2000
 """Characters of a sample line: 40 pieces of evidence stay below what Kafka takes by default."""
+
+MAX_PARAMETERS = 16
+"""Values of a sample line."""
+MAX_VALUE = 200
 
 
 def incident_view(
@@ -220,11 +225,11 @@ def _evidence(item: Evidence) -> shapes.EvidenceView:
         observed=None if item.observed is None else _number(item.observed),
         unit=item.unit,
         instance=item.instance,
-        lines=tuple(_line(line) for line in item.lines),
+        lines=tuple(_line(line, item.label) for line in item.lines),
     )
 
 
-def _line(line: Line) -> shapes.LineView:
+def _line(line: Line, template: str) -> shapes.LineView:
     origin = shapes.OriginView(
         topic=line.origin.topic, partition=line.origin.partition, offset=line.origin.offset
     )
@@ -234,6 +239,17 @@ def _line(line: Line) -> shapes.LineView:
         origin=origin,
         instance=line.instance,
         trace_id=line.trace_id,
+        parameters=tuple(_parameter(one) for one in parameters(template, line.text)[:MAX_PARAMETERS]),
+    )
+
+
+def _parameter(item: Parameter) -> shapes.ParameterView:
+    value = item.value
+    return shapes.ParameterView(
+        kind=item.kind,
+        value=_number(value) if isinstance(value, float) else cut(value, MAX_VALUE),
+        text=cut(item.text, MAX_VALUE),
+        name=item.name,
     )
 
 

@@ -13,7 +13,7 @@ from ingest.templates.aliases import united
 from ingest.templates.miner import DEPTH, SIMILARITY
 from ingest.templates.placeholders import Parameter, parameters
 from ingest.templates.templates import Templates
-from ingest.templates.values import Kind
+from ingest.templates.values import ParameterKind
 from ingest.templates.variants import OVERFLOW, Assigned
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "OVERFLOW",
     "SIMILARITY",
     "Assigned",
-    "Kind",
     "Parameter",
+    "ParameterKind",
     "Templates",
     "parameters",
     "united",

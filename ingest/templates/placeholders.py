@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ingest.masking import mask, subject
-from ingest.templates.values import NUMBERS, Kind, kind_and_value
+from ingest.templates.values import NUMBERS, ParameterKind, kind_and_value
 
 MAX_PARAMETERS = 64
 ANY = "<*>"
@@ -51,7 +51,7 @@ _GAP = re.compile(r"\s+")
 class Parameter:
     """One value of a line. `value` is seconds, bytes or a number where the kind is one, else the text."""
 
-    kind: Kind
+    kind: ParameterKind
     value: float | str
     text: str
     """As it stands in the line."""

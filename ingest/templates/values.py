@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ParameterKind(StrEnum):
     """What a value is."""
 
     TIME = "time"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-NUMBERS = frozenset({Kind.DURATION, Kind.SIZE, Kind.NUMBER, Kind.PERCENT})
+NUMBERS = frozenset({ParameterKind.DURATION, ParameterKind.SIZE, ParameterKind.NUMBER, ParameterKind.PERCENT})
 """Kinds whose value is a float."""
 
 _SECONDS = {
@@ -63,26 +63,27 @@ _NAMED = re.compile(
     r"|(?<=[a-z])(Ns|Us|Ms|Secs?|Seconds?|Millis|Bytes|[KMG]i?[bB])\Z"
 )
 _STATED = {
-    "time": Kind.TIME, "bool": Kind.BOOL, "ip": Kind.IP, "path": Kind.PATH, "url": Kind.URL,
-    "email": Kind.EMAIL, "name": Kind.NAME, "secret": Kind.REDACTED, "pii": Kind.REDACTED,
-}  # fmt: skip
+    **{name: ParameterKind(name) for name in ("time", "bool", "ip", "path", "url", "email", "name")},
+    "secret": ParameterKind.REDACTED,
+    "pii": ParameterKind.REDACTED,
+}
 
 
-def kind_and_value(mask: str, text: str, name: str = "") -> tuple[Kind, float | str]:
+def kind_and_value(mask: str, text: str, name: str = "") -> tuple[ParameterKind, float | str]:
     """Return what `text` is and its value, given the mask that hid it and the key before it."""
     stated = _STATED.get(mask)
     if stated is not None:
         return stated, text
     measured = seconds(text) if mask != "size" else None
     if measured is not None:
-        return Kind.DURATION, measured
+        return ParameterKind.DURATION, measured
     measured = size(text)
     if measured is not None:
-        return Kind.SIZE, measured
+        return ParameterKind.SIZE, measured
     if mask != "id":
         plain = number(text.removesuffix("%"))
         if plain is not None:
-            return (Kind.PERCENT, plain) if text.endswith("%") else _with_unit(plain, name)
+            return (ParameterKind.PERCENT, plain) if text.endswith("%") else _with_unit(plain, name)
     return _by_form(mask, text), text
 
 
@@ -121,31 +122,31 @@ def size(text: str) -> float | None:
     return value * (1024.0 if "i" in unit else 1000.0) ** power
 
 
-def _with_unit(value: float, name: str) -> tuple[Kind, float]:
+def _with_unit(value: float, name: str) -> tuple[ParameterKind, float]:
     unit = _NAMED.search(name)
     if unit is not None:
         stated = unit[1] or unit[2]
         measured = seconds(f"{value!r}{stated.lower()}")
         if measured is not None:
-            return Kind.DURATION, measured
+            return ParameterKind.DURATION, measured
         amount = size(f"{value!r}{stated}")
         if amount is not None:
-            return Kind.SIZE, amount
-    return Kind.NUMBER, value
+            return ParameterKind.SIZE, amount
+    return ParameterKind.NUMBER, value
 
 
-def _by_form(mask: str, text: str) -> Kind:
+def _by_form(mask: str, text: str) -> ParameterKind:
     if _UUID.match(text):
-        return Kind.UUID
+        return ParameterKind.UUID
     if mask == "id":
-        return Kind.HEX if _HEX.match(text) and not text.isdigit() else Kind.ID
+        return ParameterKind.HEX if _HEX.match(text) and not text.isdigit() else ParameterKind.ID
     if text.lower() in {"true", "false"}:
-        return Kind.BOOL
-    for form, kind in ((_IP, Kind.IP), (_TIME, Kind.TIME), (_URL, Kind.URL)):
+        return ParameterKind.BOOL
+    for form, kind in ((_IP, ParameterKind.IP), (_TIME, ParameterKind.TIME), (_URL, ParameterKind.URL)):
         if form.match(text):
             return kind
     if text.startswith(("<secret:", "<pii:")):
-        return Kind.REDACTED
+        return ParameterKind.REDACTED
     if text.startswith("/") and text.count("/") > 1:
-        return Kind.PATH
-    return Kind.QUOTED if mask == "str" else Kind.TEXT
+        return ParameterKind.PATH
+    return ParameterKind.QUOTED if mask == "str" else ParameterKind.TEXT

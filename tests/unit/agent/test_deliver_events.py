@@ -17,7 +17,9 @@ from agent.analysis import Severity
 from agent.deliver.events import SCHEMA_FILE, cloud_event, schema_text, shipped_schema
 from agent.deliver.notification import Kind, Notification, Reason
 from agent.deliver.view import (
+    MAX_PARAMETERS,
     MAX_TEXT,
+    MAX_VALUE,
     analysis_view,
     anomaly_view,
     event_view,
@@ -206,3 +208,15 @@ def test_page_addresses_hold_only_the_id() -> None:
     assert incident_url("https://f.test/", "inc_a") == "https://f.test/incidents/inc_a"
     assert incident_url("https://f.test", "../x?y") == "https://f.test/incidents/..%2Fx%3Fy"
     assert incident_url(None, "inc_a") is None
+
+
+def test_a_line_tells_its_values() -> None:
+    """Typed, in the template's places, bounded in number and length."""
+    shown = analysis_view(analysis(evidence=(evidence("connection refused by payments:8443"),)))
+    (value,) = shown["evidence"][0]["lines"][0]["parameters"]
+    assert value == {"kind": "number", "value": 8443.0, "text": "8443", "name": "payments"}
+    long = evidence("took_ms=7 " + " ".join(f"k{chr(97 + n)}={'x' * 900}" for n in range(25)))
+    values = analysis_view(analysis(evidence=(long,)))["evidence"][0]["lines"][0]["parameters"]
+    assert values[0] == {"kind": "duration", "value": 0.007, "text": "7", "name": "took_ms"}
+    assert len(values) <= MAX_PARAMETERS
+    assert max(len(one["text"]) for one in values) == MAX_VALUE

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ingest.masking import mask, subject
 from ingest.templates import Templates, parameters
 from ingest.templates.placeholders import MAX_PARAMETERS
-from ingest.templates.values import Kind, number, seconds, size
+from ingest.templates.values import ParameterKind as Kind
+from ingest.templates.values import number, seconds, size
 from tests.support.unseen import SYSTEMS, lines_of
 
 
