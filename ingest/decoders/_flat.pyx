@@ -33,6 +33,7 @@ from ingest.identity import EVERY
 
 cdef extern from "Python.h":
     ctypedef struct PyObject
+    void drop "Py_DECREF"(PyObject*)
     void keep "Py_INCREF"(PyObject*)
     PyObject* PyObject_Vectorcall(PyObject*, PyObject* const*, size_t, PyObject*) except NULL
     PyObject* PyList_GET_ITEM(object, Py_ssize_t)
@@ -185,7 +186,7 @@ cdef class Lines(Items):
         events = tuple(self.events)
         cdef PyObject* values[3]
         values[0], values[1], values[2] = <PyObject*> events, <PyObject*> NO_LABELS, <PyObject*> NO_LABELS
-        return <object> new_struct(&DECODED, values)
+        return taken(new_struct(&DECODED, values))
 
 
 def line_times(bytes line not None, tuple names not None):

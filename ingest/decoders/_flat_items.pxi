@@ -97,7 +97,7 @@ cdef class Items:
         value = number
         values[0], values[1], values[2] = <PyObject*> self.origin, <PyObject*> time, <PyObject*> value
         share(&METRIC_POINT, known, values, 3)
-        return <object> new_struct(&METRIC_POINT, values)
+        return taken(new_struct(&METRIC_POINT, values))
 
     cdef object span(self, Form form, object start, object known):
         """Return a span whose like is known, None where the reference must read it."""
@@ -116,7 +116,7 @@ cdef class Items:
         values[0], values[1], values[2] = <PyObject*> self.origin, <PyObject*> trace, <PyObject*> span
         values[3], values[4], values[5] = <PyObject*> parent, <PyObject*> start, <PyObject*> end
         share(&SPAN_EVENT, known, values, 6)
-        return <object> new_struct(&SPAN_EVENT, values)
+        return taken(new_struct(&SPAN_EVENT, values))
 
     cdef object log(self, Form form, object time, Place p, Place stop):
         """Return a log line, None where the reference must read it."""
@@ -158,7 +158,7 @@ cdef class Items:
         values[0], values[1], values[2] = <PyObject*> self.origin, <PyObject*> resource, <PyObject*> time
         values[3], values[4], values[5] = <PyObject*> body, <PyObject*> number, <PyObject*> trace
         values[6], values[7], values[8] = <PyObject*> span, <PyObject*> sequence, <PyObject*> attributes
-        return <object> new_struct(&LOG_EVENT, values)
+        return taken(new_struct(&LOG_EVENT, values))
 
     cdef object owner(self, Form form, Place p, Place stop):
         """Return (resource, severity, places of what no field takes) as the reference finds them, or None."""

@@ -140,13 +140,6 @@ cdef PyObject* new_value(Place p, Place stop) except NULL:
     return new_reference(value_text(AnyValue.FromString((<const char*> start)[:stop - start])))
 
 
-cdef inline object taken(PyObject* made):
-    """Return a new reference as an object."""
-    found = <object> made
-    drop(made)
-    return found
-
-
 cdef inline PyObject* new_reference(object made) except NULL:
     keep(<PyObject*> made)
     return <PyObject*> made

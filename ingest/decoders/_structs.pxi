@@ -59,3 +59,10 @@ cdef PyObject* new_struct(const Maker* how, PyObject** values) except NULL:
         keep(values[n])
         (<PyObject**> (<char*> made + how.offsets[n]))[0] = values[n]
     return made
+
+
+cdef inline object taken(PyObject* made):
+    """Return a new reference as an object; a mere cast would leave one too many, and nothing ever freed."""
+    found = <object> made
+    drop(made)
+    return found
