@@ -116,7 +116,7 @@ class Outliers(Stateful[_State]):
             if state is None:
                 state = self._state.series[key] = SeriesState()
             self._state.dropped += touch(self._state.series, key, self._max_series)
-            values = comparable(state, window)
+            values = [value for value in comparable(state, window) if math.isfinite(value)]
             if values:
                 candidates.append(
                     _Candidate(window=window, state=state, value=window_value(values), values=values)

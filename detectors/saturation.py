@@ -85,7 +85,10 @@ class Saturation(Stateful[_State]):
         self, summary: WindowSummary, window: SeriesWindow, known: _Series, bound: float
     ) -> Sequence[Anomaly]:
         # Of many samples in one window the least counts: all of it must have been near the end.
-        value = window.minimum if window.count > 1 else window.last
+        numbers = [value for _, value in window.samples if math.isfinite(value)]
+        value = numbers[-1] if window.count == 1 and numbers else window.minimum
+        if not math.isfinite(value) or not math.isfinite(window.mean):
+            return ()
         used = max(value / bound, _LEAST)
         score = _score(known.logs, used)
         if _STAYING.search(window.key.name):

@@ -78,7 +78,7 @@ class Stalled(Stateful[_State]):
             if course is None or not course.moves():
                 continue
             movers[course.instance] = movers.get(course.instance, 0) + 1
-            if course.stands() and not _ended(window):
+            if course.stands() and not _ended(window, course.value):
                 standing.setdefault(course.instance, []).append((str(window.key), course))
         return [
             found
@@ -222,10 +222,10 @@ def _stopped(regular: Mapping[ServiceId, int], away: Mapping[ServiceId, Sequence
     }
 
 
-def _ended(window: SeriesWindow) -> bool:
+def _ended(window: SeriesWindow, value: float) -> bool:
     """Say whether a share stands at its end: then it is used up, not stuck."""
     bound = bound_of(window)
-    return bound is not None and window.last >= _FULL * bound
+    return bound is not None and value >= _FULL * bound
 
 
 def _count(stalled: Sequence[Named]) -> str:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from detectors.anomaly import Anomaly
-from detectors.suite import Suite
+from detectors.suite import Suite, default_detectors
 from ingest.record import SECOND
 from ingest.summary import WindowSummary
 from tests.support.detector_scenarios import SCENARIOS, WARM, Scenario, feed, strange, warm
@@ -20,6 +20,13 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
     """Each detector with its telemetry."""
     found: Scenario = request.param
     return found
+
+
+def test_every_shipped_detector_is_held_to_this() -> None:
+    """What `default_detectors` returns has its scenario under its own name, and each is there once."""
+    shipped = [detector.name for detector in default_detectors()]
+    assert sorted(scenario.name for scenario in SCENARIOS) == sorted(shipped)
+    assert [scenario.make().name for scenario in SCENARIOS] == [scenario.name for scenario in SCENARIOS]
 
 
 def test_normal_telemetry_raises_nothing(scenario: Scenario) -> None:
