@@ -14,8 +14,8 @@ from agent.suspects.missing import missing_telemetry
 from agent.topology.links import BELIEVED, Link, hops, links_of
 from ingest.events import ChangeEvent, MetricKind
 from ingest.record import SECOND, Nanos
-from ingest.sketch import Sketch, merged
-from ingest.summary import Line, SeriesKey, WindowSummary
+from ingest.sketch import Sketch
+from ingest.summary import MAX_LINES, Line, SeriesKey, WindowSummary
 
 LATER_WINDOWS = 4
 """Windows that the last third of an incident must have to be compared alone."""
@@ -163,36 +163,44 @@ def _spanned(starts: Iterable[Nanos]) -> int:
 
 
 def _aggregated(windows: tuple[WindowSummary, ...]) -> dict[str, ServiceSide]:
-    sides: dict[str, ServiceSide] = {}
+    services: dict[str, list[WindowSummary]] = {}
     for window in sorted(windows, key=lambda w: (w.start, w.service)):
-        side = sides.setdefault(window.service, ServiceSide(start=window.start))
-        side.end = window.end
+        services.setdefault(window.service, []).append(window)
+    sides = {service: _side(held) for service, held in services.items()}
+    for first, second, gap in hops(windows):
+        sides[first].hops.setdefault(second, []).append(gap)
+    return sides
+
+
+def _side(windows: list[WindowSummary]) -> ServiceSide:
+    """Return one service's side, of its windows in order of time."""
+    side = ServiceSide(start=windows[0].start, end=windows[-1].end)
+    for window in windows:
         side.instances.update(window.instances)
         side.changes.extend(window.changes)
         _add_templates(side, window)
         _add_series(side, window)
-        _add_flows(side, window)
-    for first, second, gap in hops(windows):
-        sides[first].hops.setdefault(second, []).append(gap)
-    for side in sides.values():
-        for key, samples in side.series.items():
-            samples.sort()
-            if key in side.counters:
-                side.series[key] = rates(samples)
-    return sides
+    _add_flows(side, windows)
+    for key, samples in side.series.items():
+        samples.sort()
+        if key in side.counters:
+            side.series[key] = rates(samples)
+    return side
 
 
 def _add_templates(side: ServiceSide, window: WindowSummary) -> None:
     side.log_windows += bool(window.severities)
     for seen in window.templates:
-        found = side.templates.setdefault(
-            seen.template_id, TemplateSide(template=seen.template, id=seen.template_id, first=seen.first)
-        )
+        found = side.templates.get(seen.template_id)
+        if found is None:
+            found = TemplateSide(template=seen.template, id=seen.template_id, first=seen.first)
+            side.templates[seen.template_id] = found
         found.count += seen.count
         found.windows += 1
         found.template = seen.template
         found.severity_number = max(found.severity_number, seen.severity_number)
-        found.lines.extend(seen.lines[: 3 - len(found.lines)])
+        if len(found.lines) < MAX_LINES:
+            found.lines.extend(seen.lines[: MAX_LINES - len(found.lines)])
     for pair in window.pairs:
         key = pair.first, pair.second
         side.pairs[key] = side.pairs.get(key, 0) + pair.count
@@ -200,7 +208,11 @@ def _add_templates(side: ServiceSide, window: WindowSummary) -> None:
 
 def _add_series(side: ServiceSide, window: WindowSummary) -> None:
     for series in window.series:
-        side.series.setdefault(series.key, []).extend(series.samples)
+        known = side.series.get(series.key)
+        if known is None:
+            side.series[series.key] = list(series.samples)
+        else:
+            known.extend(series.samples)
         side.units[series.key] = series.unit
         if series.kind is MetricKind.CUMULATIVE:
             side.counters.add(series.key)
@@ -215,19 +227,45 @@ def rates(samples: list[tuple[Nanos, float]]) -> list[tuple[Nanos, float]]:
     return result
 
 
-def _add_flows(side: ServiceSide, window: WindowSummary) -> None:
-    side.span_windows += bool(window.operations)
-    for call in window.calls:
-        flow = side.calls.setdefault((call.callee, call.operation), FlowSide())
-        flow.count += call.count
-        flow.errors += call.errors
-        flow.outer = merged(flow.outer, call.caller_latency)
-        flow.inner = merged(flow.inner, call.callee_latency)
-    for operation in window.operations:
-        flow = side.operations.setdefault(operation.operation, FlowSide())
-        flow.count += operation.count
-        flow.errors += operation.errors
-        flow.outer = merged(flow.outer, operation.duration)
-        flow.inner = merged(flow.inner, operation.self_time)
-        flow.entries += operation.entry
-        side.entries += operation.entry
+class _Flow:
+    """One flow as it adds up: sketches are merged in place, which is what they are not made for."""
+
+    __slots__ = ("inner", "outer", "side")
+
+    def __init__(self) -> None:
+        self.side = FlowSide()
+        self.outer: dict[int, int] = {}
+        self.inner: dict[int, int] = {}
+
+    def add(self, count: int, errors: int, outer: Sketch, inner: Sketch) -> None:
+        self.side.count += count
+        self.side.errors += errors
+        for buckets, found in ((self.outer, outer.buckets), (self.inner, inner.buckets)):
+            for index, n in found.items():
+                buckets[index] = buckets.get(index, 0) + n
+
+    def whole(self) -> FlowSide:
+        self.side.outer = Sketch(buckets=dict(sorted(self.outer.items())))
+        self.side.inner = Sketch(buckets=dict(sorted(self.inner.items())))
+        return self.side
+
+
+def _add_flows(side: ServiceSide, windows: list[WindowSummary]) -> None:
+    calls: dict[tuple[str, str], _Flow] = {}
+    operations: dict[str, _Flow] = {}
+    for window in windows:
+        side.span_windows += bool(window.operations)
+        for call in window.calls:
+            flow = calls.get(key := (call.callee, call.operation))
+            if flow is None:
+                flow = calls[key] = _Flow()
+            flow.add(call.count, call.errors, call.caller_latency, call.callee_latency)
+        for operation in window.operations:
+            flow = operations.get(operation.operation)
+            if flow is None:
+                flow = operations[operation.operation] = _Flow()
+            flow.add(operation.count, operation.errors, operation.duration, operation.self_time)
+            flow.side.entries += operation.entry
+            side.entries += operation.entry
+    side.calls = {key: flow.whole() for key, flow in calls.items()}
+    side.operations = {key: flow.whole() for key, flow in operations.items()}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ingest.record import SECOND, Nanos
+from ingest.record import SECOND, Nanos, Origin
 from ingest.summary import SeriesKey, WindowSummary
 
 TO = re.compile(r"[._]to[._](?P<other>[\w.-]+)\Z", re.IGNORECASE)
@@ -34,6 +34,8 @@ DOUBT = 3.0
 """Traces after which order is believed half."""
 BELIEVED = 0.5
 """Confidence from which an edge explains symptoms."""
+_Place = tuple[Nanos, Origin, str]
+"""Time, origin and service of a line."""
 
 
 class Source(StrEnum):
@@ -93,14 +95,13 @@ def measured(windows: Iterable[WindowSummary]) -> Iterator[Link]:
     """Yield the edges that metrics name, where both ends are services that report."""
     held = tuple(windows)
     services = {window.service for window in held}
-    found: set[tuple[str, str]] = set()
+    keys: dict[str, set[SeriesKey]] = {}
     for window in held:
-        for series in window.series:
-            caller, callee = edge_of(series.key, window.service)
-            if caller in services and callee in services:
-                found.add((caller, callee))
+        keys.setdefault(window.service, set()).update([series.key for series in window.series])
+    found = {edge_of(key, service) for service, named in keys.items() for key in named}
     for caller, callee in sorted(found):
-        yield Link(caller=caller, callee=callee, source=Source.METRICS, confidence=MEASURED)
+        if caller in services and callee in services:
+            yield Link(caller=caller, callee=callee, source=Source.METRICS, confidence=MEASURED)
 
 
 def edge_of(key: SeriesKey, service: str) -> tuple[str, str]:
@@ -162,12 +163,29 @@ def hops(windows: Iterable[WindowSummary]) -> Iterator[tuple[str, str, float]]:
 
 def traces_of(windows: Iterable[WindowSummary]) -> Iterator[list[tuple[Nanos, str]]]:
     """Yield for each trace (time, service) of the lines that windows kept of it, by time."""
-    traces: dict[str, list[tuple[Nanos, str, str]]] = {}
+    traces: dict[str, list[_Place]] = {}
     for window in windows:
+        service = window.service
         for seen in window.templates:
             for line in seen.lines:
                 if line.trace_id:
-                    place = line.time, str(line.origin), window.service
-                    traces.setdefault(line.trace_id, []).append(place)
+                    place = line.time, line.origin, service
+                    held = traces.get(line.trace_id)
+                    if held is None:
+                        traces[line.trace_id] = [place]
+                    else:
+                        held.append(place)
     for _, trace in sorted(traces.items()):
-        yield [(time, service) for time, _, service in sorted(trace)]
+        trace.sort(key=_time)
+        if any(one[0] == next_[0] for one, next_ in itertools.pairwise(trace)):
+            trace.sort(key=_exact)
+        yield [(time, service) for time, _, service in trace]
+
+
+def _time(place: _Place) -> Nanos:
+    return place[0]
+
+
+def _exact(place: _Place) -> tuple[Nanos, str, str]:
+    """Lines of one moment go by where they stand; writing that down for every line would take long."""
+    return place[0], str(place[1]), place[2]
