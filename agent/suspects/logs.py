@@ -116,10 +116,16 @@ def turns_of(before: ServiceSide, during: ServiceSide, length: float, coverage: 
                 known=earlier is not None,
                 deviance=deviance,
                 expected_new=once * length,
-                surprise=min(1.0, now_ * math.log2(1 + 1 / length) / SURE_BITS) if length else 1.0,
+                surprise=_surprise(now_, [(1.0, length), *((b0, b1) for b0, b1 in exposures[1:] if b0)]),
             )
         )
     return turns
+
+
+def _surprise(lines: int, exposures: list[tuple[float, float]]) -> float:
+    """Return 0..1 for how unlikely it is that all lines fall into the incident, by the kindest exposure."""
+    bits = min((lines * math.log2(1 + was / now) for was, now in exposures if now), default=SURE_BITS)
+    return min(1.0, bits / SURE_BITS)
 
 
 def weight(turn: Turn) -> float:

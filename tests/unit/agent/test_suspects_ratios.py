@@ -171,3 +171,23 @@ def test_an_edge_that_only_metrics_tell_of_has_a_path_too(outer: SeriesKey, inne
     assert (edge.caller, edge.callee) == ("web", "pay")
     assert edge.during - edge.before == pytest.approx(0.7)
     assert of(list(latency.findings(both)), "path delay")["pay"] > 3
+
+
+@pytest.mark.parametrize(("asked", "sure"), [(100, True), (2, False)])
+def test_a_new_complaint_that_few_requests_could_have_shown_before_counts_little(
+    asked: int, sure: bool
+) -> None:
+    """Where its kind of request hardly came in normal times, a complaint may be an old one."""
+    entry = "POST /execute"
+    before = ServiceSide(
+        log_windows=10,
+        templates={"a": said(100, text="got list")},
+        operations={entry: flow(asked, entries=asked)},
+    )
+    during = ServiceSide(
+        log_windows=10,
+        templates={"a": said(100, text="got list"), "b": said(8, 17, "status wrong")},
+        operations={entry: flow(100, entries=100)},
+    )
+    found = of(list(logs.findings(compared({"shop": before}, {"shop": during}))), "log errors")
+    assert (found.get("shop", 0.0) > 5) is sure
