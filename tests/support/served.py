@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import Metric
 from starlette.testclient import TestClient
 
 from agent.analysis import Stage
-from agent.mutes import Mute
 from agent.serve import Deps, create_app
 from agent.store.port import TelemetryRow
 from agent.store.sql import SqlStore
@@ -158,32 +158,28 @@ def no_metrics() -> Iterable[Metric]:
     return ()
 
 
+def deps(store: SqlStore, **fields: Any) -> Deps:
+    """Return what an application over `store` is given; `fields` override."""
+    plain: dict[str, Any] = {
+        "submit": None,
+        "ready": lambda: {"store": None},
+        "metrics": no_metrics,
+        "api_key": None,
+        "public_url": None,
+        "now": lambda: T0 + 300 * SECOND,
+        "mutes": store,
+    }
+    return Deps(store=store, **{**plain, **fields})
+
+
 def client(
-    store: SqlStore,
-    *,
-    api_key: str | None = None,
-    submit: Callable[[Record], Future[Receipt]] | None = None,
-    ready: dict[str, str | None] | None = None,
-    metrics: Callable[[], Iterable[Metric]] = no_metrics,
-    public_url: str | None = None,
-    host: str = "localhost",
-    stored_within: float = 10.0,
-    configured: tuple[Mute, ...] = (),
+    store: SqlStore, *, ready: dict[str, str | None] | None = None, host: str = "localhost", **fields: Any
 ) -> TestClient:
-    """Return a client of an application over `store`."""
-    deps = Deps(
-        store=store,
-        submit=submit,
-        ready=lambda: ready if ready is not None else {"store": None},
-        metrics=metrics,
-        api_key=api_key,
-        public_url=public_url,
-        now=lambda: T0 + 300 * SECOND,
-        stored_within=stored_within,
-        mutes=store,
-        configured=configured,
-    )
-    return TestClient(create_app(deps), base_url=f"http://{host}", raise_server_exceptions=False)
+    """Return a client of an application over `store`; `fields` are those of its `Deps`."""
+    if ready is not None:
+        fields["ready"] = lambda: ready
+    app = create_app(deps(store, **fields))
+    return TestClient(app, base_url=f"http://{host}", raise_server_exceptions=False)
 
 
 class Taken:

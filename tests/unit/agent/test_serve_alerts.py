@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from agent.serve import alerts, problems
 from agent.serve.alerts import alert_record
+from agent.serve.bodies import Budget
 from agent.store.sql import SqlStore
 from ingest.decode import Decode
 from ingest.decoders.batch import MAX_RECORD
@@ -171,3 +177,33 @@ def test_record_keeps_the_body_as_it_came() -> None:
     record = alert_record(webhook(), time.time_ns())
     assert record.value == webhook()
     assert str(record.origin).startswith("http.alertmanager/0/")
+
+
+def test_bodies_count_against_the_budget_of_all(store: SqlStore) -> None:
+    """While too much is under way Alertmanager is told to come again; afterwards everything is given back."""
+    taken = Taken(_done)
+    budget = Budget(limit=200)
+    app = FastAPI()
+    problems.install(app)
+    deps = replace(served.deps(store), submit=taken)
+    app.include_router(alerts.router(deps, budget))
+    client = TestClient(app)
+    refused = client.post(URL, content=webhook(), headers=JSON)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert taken.records == []
+    assert budget.held == 0
+    budget.limit = 10_000
+    assert client.post(URL, content=webhook(), headers=JSON).status_code == 202
+    assert budget.held == 0
+
+
+def test_a_compressed_notification_is_unpacked(store: SqlStore) -> None:
+    """What a proxy compressed is read like any other; what unpacks to too much is refused."""
+    taken = Taken(_done)
+    client = served.client(store, submit=taken)
+    packed = {**JSON, "Content-Encoding": "gzip"}
+    assert client.post(URL, content=gzip.compress(webhook()), headers=packed).status_code == 202
+    assert taken.records[0].value == webhook()
+    bomb = gzip.compress(b" " * (MAX_RECORD + 1))
+    assert client.post(URL, content=bomb, headers=packed).status_code == 413
