@@ -61,4 +61,4 @@ def _kafka(bootstrap: str, sizes: Sizes, tell: Callable[[str], None]) -> list[Re
     tell("measuring kafka_to_windows")
     rows = [kafka_row(bootstrap, topic, sizes.lines, sizes.rounds)]
     tell("measuring two_processes")
-    return [*rows, processes_row(bootstrap, f"{topic}-2", sizes.shared_lines, sizes.rounds)]
+    return [*rows, processes_row(bootstrap, f"{topic}-2", sizes.shared_lines, sizes.shared_rounds)]

@@ -52,6 +52,8 @@ class Sizes:
     lines: int = 100_000
     shared_lines: int = 300_000
     """Lines that one process reads, and then two."""
+    shared_rounds: int = 8
+    """By the clock on the wall, which other work disturbs more than processor time."""
     bodies: int = 30_000
     series: int = 10_000
     watched: int = 1_000
@@ -67,6 +69,7 @@ QUICK = Sizes(
     short_rounds=2,
     lines=1_000,
     shared_lines=2_000,
+    shared_rounds=2,
     bodies=1_000,
     series=50,
     watched=50,
