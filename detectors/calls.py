@@ -7,19 +7,19 @@ operations of a service that nobody calls are what users see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from detectors.anomaly import Anomaly, Direction, EvidenceKind, Hit
+from detectors.anomaly import Anomaly, Direction, Hit
 from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence
 from detectors.latency import ENOUGH_FOR_TAIL, LatencyModel, Pool
 from detectors.rates import BurstModel
 from detectors.state import touch
 from detectors.stateful import MAX_SERVICES, Stateful
 from detectors.threshold import Run, Runs, Threshold
+from detectors.traffic import Traffic, traffic_of
 from detectors.warmup import Warmup
 from ingest.record import SECOND, Nanos
-from ingest.sketch import Sketch
 from ingest.summary import WindowSummary
 
 NAME = "calls"
@@ -59,19 +59,6 @@ class _State:
     runs: Runs = field(default_factory=lambda: Runs(gap=70 * SECOND))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Traffic:
-    """One operation or edge in one window."""
-
-    kind: EvidenceKind
-    subject: str
-    label: str
-    count: int
-    errors: int
-    latency: Sketch
-    entry: bool
-
-
 _QUANTILES = (("p50", 0.5), ("p90", 0.9))
 
 
@@ -99,7 +86,7 @@ class Calls(Stateful[_State]):
                 touch(self._state.called, (summary.environment, call.callee), 2 * MAX_SERVICES)
         learning = service.warmup.learning(summary.start)
         found: list[Anomaly] = []
-        for traffic in _traffic(summary):
+        for traffic in traffic_of(summary):
             subject = service.subjects.setdefault(f"{traffic.kind}|{traffic.subject}", _Subject())
             touch(service.subjects, f"{traffic.kind}|{traffic.subject}", MAX_SUBJECTS)
             found.extend(self._failing(summary, traffic, subject, learning))
@@ -108,7 +95,7 @@ class Calls(Stateful[_State]):
         return found
 
     def _failing(
-        self, summary: WindowSummary, traffic: _Traffic, subject: _Subject, learning: bool
+        self, summary: WindowSummary, traffic: Traffic, subject: _Subject, learning: bool
     ) -> Sequence[Anomaly]:
         model = subject.errors
         usual = model.short.expected(traffic.count)
@@ -146,7 +133,7 @@ class Calls(Stateful[_State]):
         )
 
     def _slow(
-        self, summary: WindowSummary, traffic: _Traffic, subject: _Subject, learning: bool
+        self, summary: WindowSummary, traffic: Traffic, subject: _Subject, learning: bool
     ) -> Sequence[Anomaly]:
         pooled = subject.calls.add(traffic.latency)
         if pooled is None:
@@ -215,7 +202,7 @@ class Calls(Stateful[_State]):
     def _anomaly(
         self,
         summary: WindowSummary,
-        traffic: _Traffic,
+        traffic: Traffic,
         run: Run,
         name: str,
         statement: str,
@@ -252,28 +239,3 @@ class Calls(Stateful[_State]):
             learning=learning,
         )
         return anomaly(summary.environment, summary.service, run, finding, node_of(summary, None))
-
-
-def _traffic(summary: WindowSummary) -> Iterator[_Traffic]:
-    for operation in summary.operations:
-        if operation.count > 0:
-            yield _Traffic(
-                kind=EvidenceKind.OPERATION,
-                subject=operation.operation,
-                label=f"{summary.service} {operation.operation}",
-                count=operation.count,
-                errors=operation.errors,
-                latency=operation.duration,
-                entry=operation.entry > 0,
-            )
-    for call in summary.calls:
-        if call.count > 0:
-            yield _Traffic(
-                kind=EvidenceKind.CALL,
-                subject=f"{call.callee}|{call.operation}",
-                label=f"{summary.service} → {call.callee} {call.operation}",
-                count=call.count,
-                errors=call.errors,
-                latency=call.caller_latency,
-                entry=False,
-            )

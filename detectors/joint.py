@@ -14,15 +14,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from detectors.anomaly import Anomaly, Direction, Evidence, EvidenceKind, Hit
-from detectors.ellipse import Ellipse, Values, Verdict, fit
+from detectors.ellipse import Ellipse, Verdict, fit
 from detectors.evidence import Finding, anomaly, node_of, number, plain_evidence, series_hit
+from detectors.rows import SPAN, Service, averaged, reach, row_of, settle
 from detectors.stateful import Stateful
 from detectors.threshold import Runs, Threshold
 from detectors.vectors import Dimension, dimensions
-from detectors.warmup import Warmup, widening
+from detectors.warmup import Warmup
 from ingest.record import SECOND, Nanos
 from ingest.summary import WindowSummary
 
@@ -31,14 +30,6 @@ VERSION = "2"
 THRESHOLD = Threshold(value=2.0, consecutive=3, extreme=math.inf)
 """In multiples of the distance that calm windows of the service reach."""
 MAX_SERVICES = 500
-WIDTH = 12
-"""Dimensions kept of a service; the first ones it shows."""
-KEPT = 360
-FIRST = 20
-REFIT = 30
-"""Rows of the first model, and new ones after which it is fitted again."""
-SPAN = 3
-"""Windows averaged: low traffic makes quantiles of one window noise."""
 
 _MOST = 1.8
 """Multiples of the threshold that no finding reaches: numbers that do not fit each other wake nobody before a
@@ -48,52 +39,11 @@ _GUESS = 8
 _IDLE: Nanos = 3600 * SECOND
 """A service silent for so long gives way to a new one."""
 _PAUSE: Nanos = 60 * SECOND
-_LEAST_REACH = 2.5
-"""Deviations within which a window is calm whatever others were."""
-_VALUE = 4
-"""Bytes of a number in a row."""
-
-
-@dataclass(slots=True)
-class _Service:
-    """What is known of one service. `rows` are packed float32 vectors, `WIDTH` wide, NaN where missing."""
-
-    warmup: Warmup
-    names: list[str] = field(default_factory=list)
-    least: list[float] = field(default_factory=list)
-    rows: bytearray = field(default_factory=bytearray)
-    fitted: int = 0
-    """How many of the rows, from the first on, the model was fitted to; 0 before the first fit."""
-    recent: list[list[float]] = field(default_factory=list)
-    calm: list[float] = field(default_factory=list)
-    held: tuple[list[float], float] | None = None
-    """A strange row with its distance, until the next shows whether it was noise."""
-    streak: int = 0
-    last: Nanos = 0
-
-    def matrix(self) -> Values:
-        """Return the kept rows, oldest first."""
-        return np.frombuffer(bytes(self.rows), dtype="<f4").reshape(-1, WIDTH).astype(np.float64)
-
-    def learn(self, row: list[float]) -> None:
-        """Keep a row."""
-        self.rows += np.array(row, dtype="<f4").tobytes()
-
-    def due(self) -> bool:
-        """Say whether so many rows are new that the model is fitted again."""
-        news = len(self.rows) // (_VALUE * WIDTH) - self.fitted
-        return news >= (REFIT if self.fitted else FIRST)
-
-    def forget(self) -> None:
-        """Begin to learn anew: what was an anomaly is the normal state."""
-        self.rows.clear()
-        self.fitted = self.streak = 0
-        self.calm, self.held = [], None
 
 
 @dataclass(slots=True)
 class _State:
-    services: dict[tuple[str, str], _Service] = field(default_factory=dict)
+    services: dict[tuple[str, str], Service] = field(default_factory=dict)
     runs: Runs = field(default_factory=lambda: Runs(gap=130 * SECOND))
 
 
@@ -122,15 +72,15 @@ class Joint(Stateful[_State]):
         if summary.start - service.last > _PAUSE:
             service.recent, service.streak, service.held = [], 0, None
         service.last = summary.start
-        row = _row(service, seen)
+        row = row_of(service, seen)
         service.recent = [*service.recent[-(SPAN - 1) :], row]
         model = self._model(summary, service)
-        verdict = model.judge(_averaged(service.recent)[-1]) if model else None
+        verdict = model.judge(averaged(service.recent)[-1]) if model else None
         found = self._finding(summary, service, seen, verdict, row)
         service.warmup.saw()
         return found
 
-    def _service(self, summary: WindowSummary) -> _Service | None:
+    def _service(self, summary: WindowSummary) -> Service | None:
         """Return what is kept of the service; None where all places are taken by others that still speak."""
         key, services = (summary.environment, summary.service), self._state.services
         known = services.pop(key, None)
@@ -140,35 +90,34 @@ class Joint(Stateful[_State]):
                 return None
             del services[oldest]
             self._models.pop(oldest, None)
-        services[key] = known or _Service(warmup=Warmup(first=summary.start))
+        services[key] = known or Service(warmup=Warmup(first=summary.start))
         return services[key]
 
-    def _model(self, summary: WindowSummary, service: _Service) -> Ellipse | None:
+    def _model(self, summary: WindowSummary, service: Service) -> Ellipse | None:
         key = (summary.environment, summary.service)
         if service.due():
-            del service.rows[: max(0, len(service.rows) - KEPT * _VALUE * WIDTH)]
-            service.fitted = len(service.rows) // (_VALUE * WIDTH)
+            service.refit()
             self._models.pop(key, None)
         if not service.fitted:
             return None
         if key not in self._models:
             self._models[key] = fit(
-                _averaged(service.matrix()[: service.fitted]), service.names, service.least
+                averaged(service.matrix()[: service.fitted]), service.names, service.least
             )
         return self._models[key]
 
     def _finding(
         self,
         summary: WindowSummary,
-        service: _Service,
+        service: Service,
         seen: Sequence[Dimension],
         verdict: Verdict | None,
         row: list[float],
     ) -> Sequence[Anomaly]:
-        size = verdict.distance / _reach(service.calm) if verdict else 0.0
+        size = verdict.distance / reach(service.calm) if verdict else 0.0
         outside = size >= self._threshold.value and len(service.calm) >= _GUESS
         if verdict is None or not outside:
-            _settle(service, row, verdict)
+            settle(service, row, verdict)
             return ()
         service.streak += 1
         service.held = (row, verdict.distance) if service.streak == 1 else None
@@ -179,7 +128,7 @@ class Joint(Stateful[_State]):
     def _told(
         self,
         summary: WindowSummary,
-        service: _Service,
+        service: Service,
         seen: Sequence[Dimension],
         verdict: Verdict,
         size: float,
@@ -207,48 +156,6 @@ class Joint(Stateful[_State]):
         return (
             anomaly(summary.environment, summary.service, run, finding, node_of(summary, worst.instance)),
         )
-
-
-def _row(service: _Service, seen: Sequence[Dimension]) -> list[float]:
-    """Return the window's numbers in the service's columns; a new dimension takes the next free one."""
-    row = [math.nan] * WIDTH
-    for one in seen:
-        if one.name not in service.names and len(service.names) < WIDTH:
-            service.names.append(one.name)
-            service.least.append(one.least)
-        if one.name in service.names:
-            row[service.names.index(one.name)] = one.value
-    return row
-
-
-def _averaged(rows: Sequence[Sequence[float]] | Values) -> Values:
-    """Return each row as the mean of itself and the `SPAN` - 1 before it, over what is there."""
-    given = np.array(rows, dtype=np.float64)
-    known = np.isfinite(given)
-    sums, counts = np.where(known, given, 0.0), known.astype(np.float64)
-    for back in range(1, min(SPAN, len(given))):
-        sums[back:] += np.where(known, given, 0.0)[:-back]
-        counts[back:] += known[:-back]
-    means: Values = np.where(counts > 0.0, sums / np.maximum(counts, 1.0), np.nan)
-    return means
-
-
-def _settle(service: _Service, row: list[float], verdict: Verdict | None) -> None:
-    """Learn a calm window; a lone strange one is learned once a calm one shows that it was noise."""
-    if service.held is not None:
-        service.learn(service.held[0])
-        service.calm.append(service.held[1])
-        service.held = None
-    service.streak = 0
-    service.learn(row)
-    if verdict is not None:
-        service.calm = [*service.calm[-(KEPT - 1) :], verdict.distance]
-
-
-def _reach(calm: Sequence[float]) -> float:
-    """Return the distance that calm windows reached more than once, widened while few are known."""
-    usual = sorted(calm)[-2] if len(calm) > 1 else 0.0
-    return max(usual, _LEAST_REACH) * max(1.0, 0.5 * widening(len(calm) / SPAN))
 
 
 def _bounded(size: float, threshold: float) -> float:
