@@ -88,9 +88,10 @@ class Settings(BaseSettings):
     incidents: IncidentSettings = IncidentSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     maintenance: tuple[MaintenanceSettings, ...] = ()
-    """Planned work; `faultline mutes maintenance` and the API do the same for what is not planned so long."""
+    """Planned work, each `services` or `environment`, `starts`, `until` (RFC 3339) and `reason`; what comes
+    up at short notice is for `faultline mutes maintenance` and the API."""
     mutes: tuple[MuteSettings, ...] = ()
-    """What is known to be noise, each with a reason and an end."""
+    """Known noise, each `subject`, or `detector` and `services`, with `starts`, `until` and `reason`."""
     model: ModelSettings = ModelSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     deliver: DeliverSettings = DeliverSettings()
@@ -129,6 +130,11 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     if settings.role != "all" and not settings.kafka.bootstrap_servers:
         raise SettingsError(
             f"role {settings.role}: ingest and detect processes meet at Kafka; set kafka.bootstrap_servers"
+        )
+    if settings.role != "all" and not settings.database:
+        raise SettingsError(
+            f"role {settings.role}: ingest and detect processes share one database, which says who has "
+            "read how far; set database to a PostgreSQL URL"
         )
     if (
         settings.http.host not in {"127.0.0.1", "::1", "localhost"}

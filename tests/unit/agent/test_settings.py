@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agent.app import parts
 from agent.cli import main
+from agent.halves import DetectHalf, IngestHalf
 from agent.settings import Settings, SettingsError, flattened, load_settings, without_secrets
 
 
@@ -116,3 +118,28 @@ def test_nothing_secret_is_shown() -> None:
         deliver={"webhooks": [{"name": "w", "url": "https://u:hunter3@h/x", "secret": "hunter6"}]},
     )
     assert "hunter" not in str(without_secrets(settings.model_dump()))
+
+
+@pytest.mark.parametrize("role", ["ingest", "detect"])
+def test_processes_that_share_work_need_a_broker_and_one_database(role: str) -> None:
+    """Without what they meet at they would read twice or lose; the error names the setting."""
+    with pytest.raises(SettingsError, match="bootstrap_servers"):
+        load_settings(role=role)
+    with pytest.raises(SettingsError, match="set database"):
+        load_settings(role=role, kafka={"bootstrap_servers": "kafka:9092"})
+    shared = load_settings(
+        role=role, kafka={"bootstrap_servers": "kafka:9092"}, database="postgresql://db/faultline"
+    )
+    assert shared.role == role
+
+
+def test_the_half_that_a_role_says_is_built() -> None:
+    """Ingest has no detectors, detect reads parts, all does both."""
+    common = {"kafka": {"bootstrap_servers": "kafka:9092"}, "database": "postgresql://db/faultline"}
+    built = {
+        role: parts.pipeline(load_settings(role=role, **common), b"k")() for role in ("ingest", "detect")
+    }
+    assert isinstance(built["ingest"], IngestHalf)
+    assert built["ingest"].versions() == ()
+    assert isinstance(built["detect"], DetectHalf)
+    assert built["detect"].versions() == parts.pipeline(load_settings(), b"k")().versions()
