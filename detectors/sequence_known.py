@@ -29,6 +29,8 @@ _FIXED = 0.95
 """A template comes a fixed number of times where this share of those that have it have as many."""
 _SEEN = 100.0
 """Keys that must have a template before its usual count, and what it comes with, is known."""
+_LOST = 10.0
+"""A key that is short of one line is odd only where so many times more keys are than lines are lost."""
 _MORE = 10.0
 """Keys more than there are, and times more, that chance would bring together were there no invariant."""
 
@@ -43,6 +45,8 @@ class Deviation:
     """How often the key has the template; 0 where it lacks it."""
     given: str = ""
     """The other template of the invariant that it breaks."""
+    share: float = 0.0
+    """Share of the keys (with the other template) that are like it."""
 
 
 @dataclass(slots=True)
@@ -86,13 +90,22 @@ class Known:
         known[after] = known.get(after, 0.0) + 1.0
         return True
 
-    def deviation(self, counts: Mapping[str, int], grave: Collection[str]) -> Deviation | None:
-        """Return the rarest thing that a key with these counts has, else lacks, None if it is usual."""
+    def deviation(
+        self, counts: Mapping[str, int], grave: Collection[str], lost: float = 0.0
+    ) -> Deviation | None:
+        """Return the rarest thing that a key with these counts has, else lacks, None if it is usual.
+
+        `lost` is the share of lines that never came: where some do, one line short may be no more than that.
+        """
         found = [
             *self._lacking(counts),
             *self._having(counts, grave),
             *self._broken(counts),
         ]
+        if lost and sum(self._short(counts, name) for name in {one.template for one in found}) == 1:
+            found = [
+                one for one in found if one.share > _LOST * lost or not self._short(counts, one.template)
+            ]
         # A line that is there says more than one that is not.
         return max(found, key=lambda one: (one.count > 0, one.score, one.template, one.given), default=None)
 
@@ -168,6 +181,13 @@ class Known:
                 if self._usual(other, all_of):
                     yield self._rare(found / having, RARE_LACK, other, counts.get(other, 0), given=name)
 
+    def _short(self, counts: Mapping[str, int], name: str) -> int:
+        """Return how many lines of a template a key has less than is usual."""
+        if name not in self.having:
+            return 0
+        return max((self._usual(name, self.having[name]) or 1) - counts.get(name, 0), 0)
+
     def _rare(self, share: float, limit: float, template: str, count: int, given: str = "") -> Deviation:
         share = min(max(share, 0.5 / self.keys), limit)
-        return Deviation(score=math.log(share) / math.log(limit), template=template, count=count, given=given)
+        score = math.log(share) / math.log(limit)
+        return Deviation(score=score, template=template, count=count, given=given, share=share)

@@ -72,6 +72,8 @@ class SequenceModel:
     turned: Nanos = 0
     grave: set[str] = field(default_factory=set)
     """Templates that speak of failure."""
+    lost: float = 0.0
+    """Share of lines that came too late to be counted."""
     pauses: dict[int, float] = field(default_factory=dict)
     """Pauses within keys by the power of two of their seconds."""
     dropped: int = 0
@@ -157,8 +159,8 @@ class SequenceModel:
         return _SHORTEST
 
     def _deviations(self, key: Key) -> tuple[Deviation | None, Deviation | None]:
-        now = self.known.deviation(key.counts, self.grave)
+        now = self.known.deviation(key.counts, self.grave, self.lost)
         for earlier in (self.past, self.coming):
             if earlier.keys >= MINIMUM_KEYS:
-                return now, earlier.deviation(key.counts, self.grave)
+                return now, earlier.deviation(key.counts, self.grave, self.lost)
         return now, now

@@ -92,6 +92,9 @@ class _Service:
     """Which share of the keys is followed, and until when at least."""
     latest: Nanos = 0
     """End of the latest window: one that is not after it was counted, or comes too late."""
+    lines: float = 0.0
+    late: float = 0.0
+    """Lines that were counted and that came too late for it; old ones fade."""
     judged: int = 0
     """Windows in which keys were judged."""
 
@@ -130,6 +133,9 @@ class Sequences(Stateful[_State]):
         if summary.end <= service.latest:
             return ()
         service.latest = summary.end
+        service.lines = service.lines * _DECAY + sum(summary.severities.values())
+        service.late = service.late * _DECAY + summary.late
+        service.model.lost = service.late / max(service.lines, 1.0)
         if summary.sequence_share <= service.share or summary.end >= service.until:
             service.share = summary.sequence_share
             service.until = summary.end + _SHARE_STANDS

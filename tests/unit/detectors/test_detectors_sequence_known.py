@@ -115,6 +115,17 @@ def test_templates_without_any_bond_break_none() -> None:
     assert known.deviation({**_USUAL, "one": 1, "two": 1}, ()) is None
 
 
+def test_one_line_short_is_no_wonder_where_lines_get_lost() -> None:
+    """What lost lines explain is not odd; two lines short is, and so is a lack that many more keys have."""
+    known = _of([*[_USUAL] * 980, *[{"open": 1, "write": 3}] * 10, *[{"open": 1, "write": 2}] * 10])
+    short, shorter = {"open": 1, "write": 3}, {"open": 1, "write": 2}
+    assert known.deviation(short, ()) is not None
+    assert known.deviation(short, (), lost=0.0001) is not None
+    assert known.deviation(short, (), lost=0.005) is None
+    assert known.deviation(shorter, (), lost=0.005) is not None
+    assert known.deviation({**_USUAL, "refuse": 1}, (), lost=0.005) is not None
+
+
 def test_a_copy_stays_as_it_is() -> None:
     """What is learnt later changes the present only."""
     known = _of([_USUAL] * 300)

@@ -109,6 +109,16 @@ def test_requests_that_stop_half_way_are_told_by_what_they_lack() -> None:
     assert found[0].score < 2 * found[0].threshold
 
 
+def test_late_lines_excuse_keys_that_are_short_of_one() -> None:
+    """A gateway that comes back late brings lines that no window takes any more: no surge of lacks."""
+    for late, surges in ((0, True), (100, False)):
+        detector, found = _known(), []
+        for index in range(60, 70):
+            window = replace(_window(index, 2, course={"t_open": 1}), late=late if index < 62 else 0)
+            found.extend(_feed(detector, index, window))
+        assert bool(found) is surges
+
+
 def test_only_keys_that_every_window_could_carry_are_followed() -> None:
     """Where a window holds a share of the keys, others would be judged by half of what they wrote."""
     detector = Sequences()
