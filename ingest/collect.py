@@ -196,6 +196,7 @@ class Collector:
             counters=tuple([_counter_window(key, service.counters[key]) for key in sorted(service.counters)]),
             sequences=sequences,
             sequence_share=sequence_share,
+            renamed=self.templates.renamed(*key),
         )
 
 

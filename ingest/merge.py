@@ -60,6 +60,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         late=first.late + second.late,
         rejected=first.rejected + second.rejected,
         counters=_joined(first.counters, second.counters, lambda c: c.key, _counters),
+        renamed=tuple(sorted({*first.renamed, *second.renamed})),
         **_sequences(first, second),
     )
 

@@ -49,10 +49,17 @@ class Naming:
                 ids[template.template_id] = self._templates.assign(*key, template.lines[0].text).template_id
                 if len(ids) > MAX_IDS:
                     del ids[next(iter(ids))]
+        for old, now in summary.renamed:
+            if old in ids and now in ids:
+                self._templates.unite(*key, ids[old], ids[now])
         called = {given: self._templates.canonical(*key, name) for given, name in ids.items()}
-        if all(called.get(template.template_id) == template.template_id for template in summary.templates):
-            return summary
-        return _renamed(summary, called)
+        renamed = self._templates.renamed(*key)
+        if not all(
+            called.get(template.template_id) == template.template_id for template in summary.templates
+        ):
+            summary = _renamed(summary, called)
+        # A process's own aliases mean nothing to whoever knows these names.
+        return replace(summary, renamed=renamed) if renamed or summary.renamed else summary
 
     def dump(self) -> bytes:
         """Return templates and names."""

@@ -184,6 +184,8 @@ class WindowSummary:
     """By key; only of the window itself, not of what is remembered of it."""
     sequence_share: float = 1.0
     """Keys are counted whose `sequence_rank` is below this: less than all where they are too many."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Template ids that earlier windows have, and the ids that these go by from this window on."""
 
     @property
     def lines(self) -> int:

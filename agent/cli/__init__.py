@@ -20,6 +20,7 @@ COMMANDS = {
     "bench": "Measure speed as ratios to raw components.",
     "models": "Pull, list and verify model weights.",
     "detectors": "See, retrain or roll back the models that detectors judge by.",
+    "templates": "Show what a service's log lines are made of, and what became of a template's id.",
     "mutes": "Be quiet about maintenance and known noise, until some time.",
     "runbooks": "Index, search and lint runbooks.",
     "config": "Check a configuration, or print every setting with its default.",

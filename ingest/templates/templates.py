@@ -116,6 +116,21 @@ class Templates:
         templates = self._services.get((environment, service), self._others).variants.templates
         return {item.template_id: item.assigned.template_id for item in templates if item.root != item.number}
 
+    def unite(self, environment: str, service: str, one: str, other: str) -> None:
+        """Take two templates for one, because another process found that they are; unknown ids are left."""
+        variants = self._services.get((environment, service), self._others).variants
+        first, second = variants.numbers.get(one), variants.numbers.get(other)
+        if first is None or second is None:
+            return
+        if len(variants.root(first).shown) == len(variants.root(second).shown):
+            variants.unite(first, second)
+
+    def renamed(self, environment: str, service: str) -> tuple[tuple[str, str], ...]:
+        """Return the ids that became aliases since the last call, with the id that each goes by now."""
+        variants = self._services.get((environment, service), self._others).variants
+        gone, variants.renamed = variants.renamed, []
+        return tuple(sorted((one, self.canonical(environment, service, one)) for one in gone))
+
     def names(self, environment: str, service: str) -> dict[str, str]:
         """Return every id that a template of a service may have anywhere, with the id that it goes by here.
 

@@ -93,6 +93,8 @@ class Variants:
         self.overflow = Template(-1, overflow_id, (), (OVERFLOW,), -1, shown)
         self.numbers: dict[str, int] = {}
         self.merged = 0
+        self.renamed: list[str] = []
+        """Ids that became aliases and have not been told yet."""
 
     def find(self, words: Words) -> Template:
         """Return the template of a line without a cluster: that of its form or family, else the overflow."""
@@ -141,13 +143,13 @@ class Variants:
         self.opened += 1
         for word, member in self._candidates.get(key, ()):
             if ANY in word:
-                self._unite(number, member)
+                self.unite(number, member)
         for place, pattern in _patterns(key):
             # A word that is partly a value, where another line has nothing else: the same value.
             if ANY in key[place] and pattern in self.known:
-                self._unite(self.known[pattern], number)
+                self.unite(self.known[pattern], number)
             if pattern in self.families:
-                self._unite(self.families[pattern], number)
+                self.unite(self.families[pattern], number)
                 continue
             members = (*self._candidates.get(pattern, ()), (key[place], number))
             self._candidates[pattern] = members
@@ -159,9 +161,9 @@ class Variants:
         oldest = min(self.templates[number].root for number in members)
         self.families[pattern] = oldest
         for number in members:
-            self._unite(oldest, number)
+            self.unite(oldest, number)
         if pattern in self.known:
-            self._unite(self.known[pattern], oldest)
+            self.unite(self.known[pattern], oldest)
         else:
             self.know(pattern, oldest)
 
@@ -212,20 +214,21 @@ class Variants:
             if general != key:
                 number = self.known[key]
                 if general in self.known:
-                    self._unite(self.known[general], number)
+                    self.unite(self.known[general], number)
                 else:
                     self.know(general, number)
                 del keys[key]
                 keys[general] = None
 
-    def _unite(self, one: int, other: int) -> None:
-        """Make the younger an alias of the older."""
+    def unite(self, one: int, other: int) -> None:
+        """Make the younger an alias of the older; they have as many words as each other."""
         old, young = sorted((self.templates[one].root, self.templates[other].root))
         if old == young:
             return
         self.opened += 1
         self.merged += 1
         root, gone = self.templates[old], self.templates[young]
+        self.renamed.append(gone.template_id)
         root.aliases += (young, *gone.aliases)
         gone.aliases = []
         for number in root.aliases:
