@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -135,7 +136,10 @@ def test_processes_that_share_work_need_a_broker_and_one_database(role: str) -> 
 
 def test_the_half_that_a_role_says_is_built() -> None:
     """Ingest has no detectors, detect reads parts, all does both."""
-    common = {"kafka": {"bootstrap_servers": "kafka:9092"}, "database": "postgresql://db/faultline"}
+    common: dict[str, Any] = {
+        "kafka": {"bootstrap_servers": "kafka:9092"},
+        "database": "postgresql://db/faultline",
+    }
     built = {
         role: parts.pipeline(load_settings(role=role, **common), b"k")() for role in ("ingest", "detect")
     }
