@@ -34,9 +34,12 @@ def command(config: Path | None, role: str | None, owner: str | None) -> None:
     Runs until SIGTERM or Ctrl-C, then finishes its step, commits and leaves the group.
 
     One process does everything. When one core is not enough, start as many of role ingest as there are
-    partitions to read, and one of role detect; they share the configuration, a PostgreSQL and the topic
-    kafka.windows_topic. Which process reads what is Kafka's to say: parts of a window are merged whoever
-    made them. Keep the spans of a trace, and the lines of a session, on one partition.
+    partitions to read, and one of role detect; they share the configuration with its redaction_key, a
+    PostgreSQL and the topic kafka.windows_topic. Which process reads what is Kafka's to say: parts of a
+    window are merged whoever made them. Keep the spans of a trace, and the lines of a session, on one
+    partition. Detection and incidents are not shared out: one process of role detect sees everything.
+    After a kill start the same owner again: what it had read of windows that are still open stands in its
+    state, and is late once windows.idle seconds have passed.
 
     \b
     Example:

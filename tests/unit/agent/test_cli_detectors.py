@@ -65,6 +65,17 @@ def fill(store: SqlStore) -> int:
     return epoch
 
 
+def test_what_settings_keep_in_shadow_is_said(store: SqlStore, tmp_path: Path) -> None:
+    """The list names detectors that are counted and open nothing."""
+    fill(store)
+    config = tmp_path / "faultline.yaml"
+    config.write_text("detectors: {shadow: [outliers, calls]}")
+    shown = run("list", "--config", str(config))
+    assert shown.exit_code == 0
+    assert "in shadow by the settings (counted, open no incident): outliers, calls" in shown.output
+    assert "in shadow by the settings" not in run("list").output
+
+
 def test_help_teaches(store: SqlStore) -> None:
     """What happens, by which rules, and examples."""
     told = run("--help").output
