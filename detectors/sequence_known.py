@@ -109,6 +109,23 @@ class Known:
         # A line that is there says more than one that is not.
         return max(found, key=lambda one: (one.count > 0, one.score, one.template, one.given), default=None)
 
+    def rename(self, old: str, now: str) -> None:
+        """Let a template go by another name; where both are known, keys that had both count twice at most."""
+        if old == now or old not in self.having:
+            return
+        counts = self.counts.setdefault(now, {})
+        for count, keys in self.counts.pop(old).items():
+            counts[count] = counts.get(count, 0.0) + keys
+        self.having[now] = min(self.having.get(now, 0.0) + self.having.pop(old), self.keys)
+        pairs = self.together.pop(old, None)
+        if pairs is None:
+            return
+        target = self.together.setdefault(now, {})
+        for other, both in pairs.items():
+            self.together[other].pop(old, None)
+            if other != now:
+                target[other] = self.together[other][now] = target.get(other, 0.0) + both
+
     def fade(self) -> None:
         """Let everything learnt weigh half, and forget templates that hardly any key has any more."""
         self.keys /= 2

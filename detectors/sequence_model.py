@@ -99,6 +99,17 @@ class SequenceModel:
             self.known.fade()
             self.grave &= self.known.having.keys()
 
+    def rename(self, old: str, now: str) -> None:
+        """Let a template go by another name, in what is known and in every key."""
+        for known in (self.known, self.past, self.coming):
+            known.rename(old, now)
+        if old in self.grave:
+            self.grave.remove(old)
+            self.grave.add(now)
+        for key in (*self.live.values(), *self.judged.values()):
+            if old in key.counts:
+                key.counts[now] = min(key.counts.get(now, 0) + key.counts.pop(old), _MOST)
+
     def bound(self, limit: int = MAX_KEYS) -> None:
         """Let go of the oldest keys beyond `limit`, those first that were judged."""
         while len(self.live) + len(self.judged) > limit:

@@ -125,6 +125,8 @@ class Sequences(Stateful[_State]):
         return taken
 
     def observe(self, summary: WindowSummary) -> Sequence[Anomaly]:
+        for old, now in summary.renamed:
+            self._rename((summary.environment, summary.service), old, now)
         if not summary.sequences:
             return ()
         key = (summary.environment, summary.service)
@@ -155,6 +157,12 @@ class Sequences(Stateful[_State]):
             )
             touch(service.templates, template.template_id, MAX_TEMPLATES)
         return ()
+
+    def _rename(self, key: tuple[str, str], old: str, now: str) -> None:
+        service = self._state.services.get(key)
+        if service is not None:
+            service.model.rename(old, now)
+            service.templates.pop(old, None)
 
     def tick(self, end: Nanos) -> Sequence[Anomaly]:
         self._state.runs.prune(end)

@@ -164,6 +164,24 @@ def test_templates_and_pairs_are_bounded() -> None:
     assert all(len(others) < MAX_PAIRED for others in known.together.values())
 
 
+def test_a_renamed_template_is_the_same_as_if_it_had_always_had_the_name() -> None:
+    """Counts, those that have it and pairs move along; an unknown name changes nothing."""
+    known = _of([{"open": 1, "old": 2}] * 300)
+    known.rename("old", "now")
+    known.rename("never", "seen")
+    assert known == _of([{"open": 1, "now": 2}] * 300)
+
+
+def test_two_names_become_one() -> None:
+    """Courses that differed by the name only are one, and neither is rare nor lacks anything."""
+    known = _of([{"open": 1, "one": 1}, {"open": 1, "two": 1}] * 200)
+    known.rename("two", "one")
+    assert known.having == {"open": 400.0, "one": 400.0}
+    assert known.together == {"open": {"one": 400.0}, "one": {"open": 400.0}}
+    assert known.deviation({"open": 1, "one": 1}, ()) is None
+    assert known.deviation({"open": 1}, ()) is not None
+
+
 _KEYS = st.lists(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 10), max_size=6), max_size=60)
 
 

@@ -127,6 +127,23 @@ def test_keys_that_are_over_for_good_are_forgotten() -> None:
     assert model.known.keys == 1_000
 
 
+def test_a_template_that_goes_by_another_name_makes_no_key_odd() -> None:
+    """Neither those that were written before nor those after, and not those half way; the grave stays so."""
+    model, end = _learned()
+    model.grave = {"close", "refuse"}
+    model.add("half", {"open": 1, "write": 3}, end)
+    model.rename("open", "begin")
+    model.rename("close", "end")
+    model.add("half", {"end": 1}, end)
+    model.add("new", {"begin": 1, "write": 3, "end": 1}, end)
+    verdicts = {one.key: one for one in model.settle(end + _LATER)}
+    assert not verdicts["half"].odd
+    assert not verdicts["new"].odd
+    assert not verdicts["new"].sudden
+    assert model.grave == {"end", "refuse"}
+    assert _judged(model, "x", {"open": 1, "write": 3, "close": 1}, end).odd
+
+
 def test_what_was_learnt_fades() -> None:
     """After very many keys all weighs half, and the shares are as before."""
     model = SequenceModel()

@@ -119,6 +119,17 @@ def test_late_lines_excuse_keys_that_are_short_of_one() -> None:
         assert bool(found) is surges
 
 
+def test_a_template_that_goes_by_another_name_is_no_surge() -> None:
+    """Every key lacks the old id and has the new one from a window on, and the window says so."""
+    course = {"t_open": 1, "t_shut": 1}
+    for renamed, surges in (((), True), ((("t_close", "t_shut"),), False)):
+        detector, found = _known(), []
+        for index in range(60, 70):
+            window = _window(index, 20, course=course, ordinary=0)
+            found.extend(_feed(detector, index, replace(window, renamed=renamed if index == 60 else ())))
+        assert bool(found) is surges
+
+
 def test_only_keys_that_every_window_could_carry_are_followed() -> None:
     """Where a window holds a share of the keys, others would be judged by half of what they wrote."""
     detector = Sequences()
