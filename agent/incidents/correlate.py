@@ -41,11 +41,10 @@ from agent.incidents.state import (
     by_age,
     in_order,
     muted_by,
-    ratio,
     severity_of,
     title_of,
-    weight,
 )
+from agent.incidents.weighing import ratio, standing, weight
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
 from ingest.events import AlertEvent
@@ -205,7 +204,7 @@ class Correlator:
     ) -> tuple[tuple[Anomaly, ...], Reason | None]:
         if anomaly.detector == ALERTMANAGER:
             return (anomaly,), Reason.ALERT
-        if ratio(anomaly) >= self._policy.strong:
+        if standing(anomaly) >= self._policy.strong:
             return (anomaly,), Reason.STRONG
         near = [
             one.anomaly

@@ -15,6 +15,7 @@ from agent.analysis import (
     IncidentState,
     Severity,
 )
+from agent.incidents.weighing import ratio
 from detectors.anomaly import Anomaly, Hit
 from ingest.record import SECOND, Nanos
 
@@ -27,9 +28,6 @@ MAX_PENDING = 1_000
 MAX_LIVE = 500
 MAX_MEMBERS = 200
 _TITLE = 150
-_HALF = 0.5
-_MOST = 3.0
-"""No anomaly counts for more, however far off it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +40,8 @@ class Policy:
     """Between two anomalies that open an incident together."""
     strong: float = 2.0
     """Multiple of the threshold that opens an incident alone."""
-    together: float = 1.3
-    """What anomalies within `pair_within` must weigh together (`weight`) to open one."""
+    together: float = 1.4
+    """What anomalies within `pair_within` must weigh together (`weighing`) to open one."""
     repeated: float = 0.25
     """What further anomalies of one detector on one service count for: most are the same thing told again."""
     resolve_after: Nanos = 300 * SECOND
@@ -171,22 +169,6 @@ def in_order(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
         )
 
     return list({one.id: one for one in sorted(anomalies, key=rank)}.values())
-
-
-def ratio(anomaly: Anomaly) -> float:
-    """Return the score as a multiple of its threshold."""
-    return anomaly.score / anomaly.threshold if anomaly.threshold > 0 else anomaly.score
-
-
-def weight(anomalies: Iterable[Anomaly], repeated: float) -> float:
-    """Return what anomalies say together: each its ratio less a half, others of a source `repeated` as much.
-
-    Percentiles of one latency, or a call and the span that makes it, are no independent witnesses.
-    """
-    sources: dict[tuple[str, str], list[float]] = {}
-    for one in anomalies:
-        sources.setdefault((one.service, one.detector), []).append(max(0.0, min(ratio(one), _MOST) - _HALF))
-    return sum(max(found) + repeated * (sum(found) - max(found)) for found in sources.values())
 
 
 def severity_of(anomalies: Iterable[Anomaly]) -> Severity:

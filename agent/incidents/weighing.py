@@ -1,0 +1,61 @@
+"""How much an anomaly says, alone and with others: whether somebody is woken for it. Pure.
+
+Not independent, and so hardly more than one: what two detectors say of one subject, and what one detector
+says of a service again and again. What passes before anyone notices it opens nothing alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from detectors.anomaly import Anomaly, Direction
+
+NOTICED = 0.1
+"""Seconds from which on people notice that they wait (R. B. Miller, *Response time in man-computer
+conversational transactions*, 1968)."""
+_UNNOTICED = 1.4
+"""What a shorter wait counts for at most, however unusual it is."""
+_HALF = 0.5
+_MOST = 3.0
+"""No anomaly counts for more, however far off it is."""
+_SECONDS = {"s": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def ratio(anomaly: Anomaly) -> float:
+    """Return the score as a multiple of its threshold."""
+    return anomaly.score / anomaly.threshold if anomaly.threshold > 0 else anomaly.score
+
+
+def standing(anomaly: Anomaly) -> float:
+    """Return the ratio that counts towards opening an incident: little where nobody notices the wait."""
+    return min(ratio(anomaly), _UNNOTICED) if _unnoticed(anomaly) else ratio(anomaly)
+
+
+def weight(anomalies: Iterable[Anomaly], repeated: float) -> float:
+    """Return what anomalies say together: each its standing less a half, more of a source `repeated` as much.
+
+    A source is one detector at one service; of detectors that speak of one subject the loudest counts.
+    Percentiles of one latency, or a call and the span that makes it, are no independent witnesses.
+    """
+    subjects: dict[tuple[str, str], Anomaly] = {}
+    for one in anomalies:
+        key = (one.service, one.subject)
+        if key not in subjects or standing(one) > standing(subjects[key]):
+            subjects[key] = one
+    sources: dict[tuple[str, str], list[float]] = {}
+    for one in subjects.values():
+        worth = max(0.0, min(standing(one), _MOST) - _HALF)
+        sources.setdefault((one.service, one.detector), []).append(worth)
+    return sum(max(found) + repeated * (sum(found) - max(found)) for found in sources.values())
+
+
+def _unnoticed(anomaly: Anomaly) -> bool:
+    """Say whether all that an anomaly rests on are waits that rose and are still too short to be noticed."""
+    return (
+        anomaly.direction is Direction.UP
+        and bool(anomaly.evidence)
+        and all(
+            one.unit in _SECONDS and one.observed is not None and one.observed * _SECONDS[one.unit] < NOTICED
+            for one in anomaly.evidence
+        )
+    )
