@@ -1,8 +1,9 @@
 """Confidence from held-apart cases: what a ranking's features say about its being right.
 
 Fitting is a penalised logistic regression whose weights cannot be negative: more margin, strength or
-agreement never makes less sure. The honest figure fits on other systems than the one it judges; what ships
-is fitted on all of them.
+agreement never makes less sure. Each case is learned from with everything known and with one kind of
+telemetry hidden. The honest figure fits on other systems than the one it judges; what ships is fitted on all
+of them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class Known(Protocol):
     def lacking(self) -> int:
         """How many kinds of telemetry were missing."""
 
+    @property
+    def poorer(self) -> Sequence[Known]:
+        """The same case with one kind of telemetry hidden, each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -59,7 +64,7 @@ def fit(cases: Sequence[Known]) -> Calibration:
 
     Targets are smoothed as Platt did, so that a set without a wrong case does not become certain.
     """
-    known = [case for case in cases if case.features]
+    known = [one for case in cases for one in (case, *case.poorer) if one.features]
     rows = np.array([[case.features[name] for name in FEATURES] for case in known]).reshape(-1, len(FEATURES))
     offset = np.array([-LACKING * case.lacking for case in known])
     right = np.array([case.place == 1 for case in known], dtype=float)

@@ -17,10 +17,11 @@ from agent.evaluate.cases import Case, load
 from agent.evaluate.data import DataError, Truth, labels, systems
 from agent.evaluate.figures import Figures, folded
 from agent.evaluate.mechanisms import right_mechanism
+from agent.evaluate.poorer import Poorer, poorer_sides
 from agent.evaluate.rca_figures import figures_of
 from agent.evaluate.rivals import RIVALS
 from agent.investigate import Gather, Investigation, Nodes, Retrieve, Write
-from agent.suspects import KINDS, findings_of, rank_suspects
+from agent.suspects import KINDS, Sides, findings_of, gather_findings, rank_suspects
 from agent.suspects.calibration import features_of
 from detectors.anomaly import Anomaly
 
@@ -48,6 +49,8 @@ class Prediction:
     """Where each rival ranked the truth."""
     ablated: Mapping[str, int | None] = field(default_factory=dict)
     """Where the truth stands with one kind of evidence left out."""
+    poorer: Sequence[Poorer] = ()
+    """What became of it with one kind of telemetry hidden."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,19 @@ def _judged(case: Case, analysis: Analysis, system: str, seconds: float, options
         ablated={kind: place_of(folded(without(kind), truth.fold), truth) for kind in KINDS}
         if options.ablate
         else {},
+        poorer=tuple(_poorer(less, truth, system) for less in poorer_sides(sides)),
+    )
+
+
+def _poorer(sides: Sides, truth: Truth, system: str) -> Poorer:
+    missing = sides.missing()
+    ranked = rank_suspects(gather_findings(sides), edges=sides.edges(), missing=missing)
+    ranking = folded((suspect.service for suspect in ranked.suspects), truth.fold)
+    return Poorer(
+        system=system,
+        place=place_of(ranking, truth),
+        features=features_of(ranked.suspects),
+        lacking=len(missing),
     )
 
 

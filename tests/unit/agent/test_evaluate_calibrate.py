@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Answer:
     place: int | None
     features: Mapping[str, float] = field(default_factory=dict)
     lacking: int = 0
+    poorer: Sequence[Answer] = ()
 
 
 def answers(systems: str = "abc", seed: int = 3) -> list[Answer]:
