@@ -3,8 +3,9 @@
 Three residuals (the change, the last twelve values against the 144 before, the time of day against earlier
 days) are each put on the scale of their own past (`tails`), taken together, and weighed by how new the value
 is (`novelty`). What stays strange is told once: a score counts only above the decaying highest of late, and
-less the more often its series has reached it before. `score` reads, `learn` writes; a value that was flagged
-does not enter what is taken for usual. No clock, no look-ahead, memory bounded per series.
+less the more often its series has reached it before, hardly at all where it comes at even intervals
+(`events`). `score` reads, `learn` writes; a value that was flagged does not enter what is taken for usual.
+No clock, no look-ahead, memory bounded per series.
 """
 
 from __future__ import annotations
@@ -16,25 +17,22 @@ import msgspec
 import numpy as np
 
 from detectors.metrics.columns import Array, Column, Columns, Flags, Rows, Values
+from detectors.metrics.events import Events
 from detectors.metrics.novelty import FAR, Novelty
 from detectors.metrics.seasons import Seasons
 from detectors.metrics.tails import Tails
 
 _SHORT, _LONG = 12, 144
 _RING = _SHORT + _LONG
-_SHIFT_FIRST = 22
 _CHANGE, _SHIFT, _DAY = range(3)
 _CAP = 4.0
 """One residual alone says no more than one in 10,000."""
-_AGREEMENT = 0.5
+_AGREEMENT = 0.35
 _KNOWN_WEIGHT = 0.3
 """What is left of the score of a value that is not new at all."""
 _FADE = math.exp(-1.0 / 80.0)
-_EVENTS = 24
-_EVENT = 0.3
-"""Scores from here on are remembered as events of the series."""
-_EVENT_FADE = 5000.0
-_REPEATED = 0.25
+_MEASURED = 50
+"""Values after which the scale is known on which levels are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +63,11 @@ class Bank:
                 "short": Column(dtype="<f8"),
                 "long": Column(dtype="<f8"),
                 "peak": Column(dtype="<f4"),
-                "event": Column(dtype="<f4", shape=(_EVENTS,)),
-                "event_at": Column(dtype="<i4", shape=(_EVENTS,)),
-                "events": Column(dtype="<i4"),
+                "center": Column(dtype="<f4"),
+                "scale": Column(dtype="<f4"),
             }
         )
+        self._events = Events()
         self._tails = Tails(3)
         self._novelty = Novelty()
         self._seasons = Seasons()
@@ -81,7 +79,7 @@ class Bank:
 
     def reset(self, row: int) -> None:
         """Forget the series of a row, so that another can take it."""
-        for columns in (self._columns, self._tails.columns, self._novelty.columns):
+        for columns in (self._columns, self._tails.columns, self._novelty.columns, self._events.columns):
             columns.reset(row)
         self._seasons.reset(row)
 
@@ -120,7 +118,7 @@ class Bank:
             residuals=residuals,
             changes=changes,
             strange=strange,
-            scores=self._weighed(rows, fresh),
+            scores=self._events.weighed(rows, seen, fresh),
         )
 
     def learn(self, look: Look, flagged: Flags) -> None:
@@ -131,7 +129,8 @@ class Bank:
         self._novelty.learn(rows, look.values, look.changes, sampled=~flagged)
         usual = ~flagged
         self._seasons.learn(rows[usual], look.times[usual], look.values[usual], at["step"][rows[usual]])
-        self._remember(look)
+        fresh = np.maximum(look.strange - at["peak"][rows] * _FADE, 0.0)
+        self._events.learn(rows, at["seen"][rows], fresh)
         self._push(rows, look.values)
         at["peak"][rows] = np.maximum(at["peak"][rows] * _FADE, look.strange)
         passed = np.maximum(look.times - at["time"][rows], 0).astype(np.float64)
@@ -145,62 +144,62 @@ class Bank:
         """Return how far the mean of the last twelve is from that of the up to 144 before them."""
         at = self._columns.at
         seen = at["seen"][rows]
-        leaving = at["ring"][rows, (seen - _SHORT) % _RING].astype(np.float64)
-        short = at["short"][rows] + values - leaving
+        leaving = self._scaled(rows, at["ring"][rows, (seen - _SHORT) % _RING])
+        short = at["short"][rows] + self._scaled(rows, values) - leaving
         before = np.minimum(seen - _SHORT + 1, _LONG)
-        oldest = np.where(seen >= _RING, at["ring"][rows, seen % _RING], 0.0)
+        oldest = np.where(seen >= _RING, self._scaled(rows, at["ring"][rows, seen % _RING]), 0.0)
         long = at["long"][rows] + leaving - oldest
         away = np.abs(short / _SHORT - long / np.maximum(before, 1))
-        return np.where(seen > _SHIFT_FIRST, away, np.nan)
+        return np.where(seen >= _MEASURED, away, np.nan)
+
+    def _scaled(self, rows: Rows, values: Array) -> Values:
+        """Return values on a scale on which one spike does not outweigh what is around it."""
+        at = self._columns.at
+        scale = at["scale"][rows].astype(np.float64)
+        away = values.astype(np.float64) - at["center"][rows]
+        scaled: Values = np.arcsinh(away / np.where(scale > 0, scale, 1.0))
+        return scaled
 
     def _push(self, rows: Rows, values: Values) -> None:
         """Put a value into the ring and move both sums; they are summed afresh when the ring comes round."""
         at = self._columns.at
         seen = at["seen"][rows]
         place = seen % _RING
-        held = values.astype(np.float32).astype(np.float64)
-        full = seen >= _SHORT
-        leaving = np.where(full, at["ring"][rows, (seen - _SHORT) % _RING], 0.0)
-        oldest = np.where(seen >= _RING, at["ring"][rows, place], 0.0)
-        at["short"][rows] += held - leaving
+        held = values.astype(np.float32)
+        leaving = self._scaled(rows, at["ring"][rows, (seen - _SHORT) % _RING])
+        oldest = np.where(seen >= _RING, self._scaled(rows, at["ring"][rows, place]), 0.0)
+        at["short"][rows] += self._scaled(rows, held) - leaving
         at["long"][rows] += leaving - oldest
         at["ring"][rows, place] = held
-        round_again = rows[place == _RING - 1]
-        if len(round_again):
-            ring = at["ring"][round_again].astype(np.float64)
-            at["short"][round_again] = ring[:, -_SHORT:].sum(axis=1)
-            at["long"][round_again] = ring[:, :-_SHORT].sum(axis=1)
+        self._sum(rows[place == _RING - 1], _LONG)
+        measured = rows[seen == _MEASURED - 1]
+        if len(measured):
+            self._measure(measured)
+            self._sum(measured, _MEASURED - _SHORT)
 
-    def _weighed(self, rows: Rows, fresh: Values) -> Values:
-        """Return the scores, lower where the series has reached them before."""
+    def _measure(self, rows: Rows) -> None:
+        """Set the scale of levels once and for all, by the first values."""
         at = self._columns.at
-        high = np.flatnonzero(fresh > _EVENT)
-        if not len(high):
-            return fresh
-        some = rows[high]
-        ages = at["seen"][some][:, None] - at["event_at"][some]
-        reached = (at["event"][some] >= fresh[high, None]) * np.exp(-ages / _EVENT_FADE)
-        weighed = fresh.copy()
-        weighed[high] /= 1.0 + _REPEATED * reached.sum(axis=1)
-        return weighed
+        first = at["ring"][rows, :_MEASURED].astype(np.float64)
+        center = np.median(first, axis=1)
+        away = np.abs(first - center[:, None])
+        scale = np.maximum(np.median(away, axis=1), first.std(axis=1) / 3.0)
+        at["center"][rows] = center
+        at["scale"][rows] = np.where(scale > 0, scale, 0.01 * np.abs(center) + 1e-9)
 
-    def _remember(self, look: Look) -> None:
-        at = self._columns.at
-        fresh = np.maximum(look.strange - at["peak"][look.rows] * _FADE, 0.0)
-        high = fresh > _EVENT
-        some = look.rows[high]
-        if not len(some):
+    def _sum(self, rows: Rows, long: int) -> None:
+        """Sum the ring afresh: the `long` values from its beginning, and the short ones that follow."""
+        if not len(rows):
             return
-        # The lowest event gives way: what counts is how often high scores were reached.
-        place = np.where(
-            at["events"][some] < _EVENTS, at["events"][some] % _EVENTS, at["event"][some].argmin(axis=1)
-        )
-        at["event"][some, place], at["event_at"][some, place] = fresh[high], at["seen"][some]
-        at["events"][some] += 1
+        at = self._columns.at
+        ring = at["ring"][rows].astype(np.float64)
+        scaled = self._scaled(np.repeat(rows, _RING), ring.ravel()).reshape(ring.shape)
+        at["short"][rows] = scaled[:, long : long + _SHORT].sum(axis=1)
+        at["long"][rows] = scaled[:, :long].sum(axis=1)
 
     def dump(self) -> bytes:
         """Return the whole state."""
-        parts = (self._columns, self._tails.columns, self._novelty.columns)
+        parts = (self._columns, self._tails.columns, self._novelty.columns, self._events.columns)
         return msgspec.msgpack.encode([*(part.dump() for part in parts), *self._seasons.dump()])
 
     def load(self, raw: bytes) -> None:
@@ -209,7 +208,7 @@ class Bank:
             blocks = msgspec.msgpack.decode(raw, type=list[bytes])
         except msgspec.DecodeError as error:
             raise ValueError(f"the series' state cannot be read ({error}); start afresh") from error
-        parts = (self._columns, self._tails.columns, self._novelty.columns)
+        parts = (self._columns, self._tails.columns, self._novelty.columns, self._events.columns)
         if len(blocks) != len(parts) + 3:
             raise ValueError("the series' state is of another version; start afresh")
         for part, block in zip(parts, blocks, strict=False):
@@ -217,4 +216,10 @@ class Bank:
         self._seasons.load(blocks[len(parts) :])
 
     def _parts(self) -> tuple[Columns, ...]:
-        return (self._columns, self._tails.columns, self._novelty.columns, self._seasons.columns)
+        return (
+            self._columns,
+            self._tails.columns,
+            self._novelty.columns,
+            self._events.columns,
+            self._seasons.columns,
+        )

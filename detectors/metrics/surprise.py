@@ -27,7 +27,7 @@ from ingest.record import SECOND, Nanos
 from ingest.summary import SeriesWindow, WindowSummary
 
 NAME = "surprise"
-VERSION = "2"
+VERSION = "3"
 ALARMS_A_DAY = 2.0
 MAX_SERIES = 50_000
 
