@@ -40,7 +40,7 @@ def evaluate(
     ours = best(weighed, scores)
     figures = {OURS: _figures(ours), BUDGET: _figures(outcome(weighed, alarms, 1.0))}
     if plots is not None:
-        draw(plots, series, weighed, scores, ours.threshold)
+        draw(plots, series, weighed, [one >= ours.threshold for one in scores], alarms)
     if with_peers:
         for name, found in _peers(series, on_case):
             figures[name] = _figures(_best_reading(weighed, found))

@@ -19,9 +19,9 @@ from agent.cli.eval_command.options import measure, with_data
 @click.option(
     "--alarms-a-day",
     type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
+    default=2.0,
     show_default=True,
-    help="Alarm budget of each series for `faultline (budget)`.",
+    help="Alarm budget of each series for `faultline (budget)`; by default as shipped.",
 )
 @click.option("--peers/--no-peers", default=True, help="Run the other detectors too (minutes).")
 def metrics(data: Path, json_path: str | None, plots: Path | None, alarms_a_day: float, peers: bool) -> None:

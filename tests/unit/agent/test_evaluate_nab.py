@@ -99,14 +99,24 @@ def test_no_series_is_an_error_with_advice(tmp_path: Path) -> None:
 
 
 def test_a_drawing_escapes_names_and_tells_true_from_false(tmp_path: Path) -> None:
-    """A detection inside is green, outside red, in the probation grey."""
+    """A detection inside is green, outside red, in the probation grey; so are the budget's alarms, below."""
     (first, _) = load(write(tmp_path))
     weighed = weights(ROWS, first.windows)
     detected = np.zeros(ROWS, dtype=np.bool_)
     detected[[10, 200, SPIKE]] = True
-    drawing = picture(first, weighed, detected)
+    alarms = np.zeros(ROWS, dtype=np.bool_)
+    alarms[[11, 12, SPIKE]] = True
+    drawing = picture(first, weighed, detected, alarms)
     assert [drawing.count(f'stroke="{color}"') for color in ("#1a7f37", "#cf222e", "#8c959f")] == [1, 1, 1]
+    above = {
+        color: drawing.count(f'l-4 -8h8z" fill="{color}"') for color in ("#1a7f37", "#cf222e", "#8c959f")
+    }
+    below = {color: drawing.count(f'l-4 8h8z" fill="{color}"') for color in above}
+    assert list(above.values()) == [1, 1, 1]
+    assert list(below.values()) == [1, 0, 2]
     assert "1 of 1 windows found, 1 false alarms" in drawing
+    assert "2026-03-01 00:00" in drawing
+    ElementTree.fromstring(drawing)
 
 
 @pytest.mark.parametrize(
