@@ -43,7 +43,7 @@ class Miner:
         self.births: list[Words] = []
         """The first line of each of Drain3's clusters, which it numbers from 1."""
         self.drain: Any = Drain(depth=DEPTH, sim_th=SIMILARITY, parametrize_numeric_tokens=False)
-        self._nearest = Nearest(self.drain)
+        self._nearest = Nearest(self.drain, self.births)
         self._limit = limit
         self._shape = shape
         self._remember = remember
@@ -79,7 +79,7 @@ class Miner:
         self.drain.clusters_counter = number
         self.drain.id_to_cluster[number] = cluster
         self.drain.add_seq_to_prefix_tree(self.drain.root_node, cluster)
-        self._nearest.add(number, birth)
+        self._nearest.add(number)
         cluster.log_template_tokens = now
 
     def _meet(self, shape: str) -> _Text:
@@ -128,7 +128,7 @@ class Miner:
     def _changed(self, change: str, cluster: Any, words: Words) -> None:
         if change == "cluster_created":
             self.births.append(tuple(cluster.log_template_tokens))
-            self._nearest.add(len(self.births), self.births[-1])
+            self._nearest.add(len(self.births))
             if 0 <= len(self.births) * 2 - self._limit <= 1:
                 for length in self._by_path:
                     self._reconsider(length)

@@ -20,18 +20,23 @@ FEW = 24
 class Nearest:
     """Takes the place of a tree's search among the clusters of one leaf."""
 
-    def __init__(self, drain: Any) -> None:
+    def __init__(self, drain: Any, births: Sequence[Sequence[str]]) -> None:
+        """Watch the tree whose clusters, numbered from 1, were born with these words; `births` grows."""
         self._compare = drain.fast_match
         drain.fast_match = self.match
+        self._births = births
         self._places: dict[int, list[dict[str, list[int]]]] = {}
         """By number of words and place: clusters born with a word there. Words only ever leave clusters."""
 
-    def add(self, number: int, birth: Sequence[str]) -> None:
-        """Note a cluster's first words; numbers rise."""
-        places = self._places.setdefault(len(birth), [])
-        while len(places) < len(birth):
-            places.append({})
-        for place, word in zip(places, birth, strict=True):
+    def add(self, number: int) -> None:
+        """Note a cluster that was born just now."""
+        birth = self._births[number - 1]
+        # Few numbers of words have so many clusters that it pays to know their places.
+        if len(birth) in self._places:
+            self._note(number, birth)
+
+    def _note(self, number: int, birth: Sequence[str]) -> None:
+        for place, word in zip(self._places[len(birth)], birth, strict=True):
             place.setdefault(word, []).append(number)
 
     def match(self, leaf: Sequence[int], words: Sequence[str], threshold: float, include_params: bool) -> Any:
@@ -41,9 +46,14 @@ class Nearest:
         return self._compare(leaf, words, threshold, include_params)
 
     def _likely(self, leaf: Sequence[int], words: Sequence[str], threshold: float) -> Sequence[int]:
-        places = self._places.get(len(words), [])
-        found = [place.get(word, ()) for place, word in zip(places, words, strict=True)]
-        differing = len(words) - ceil(threshold * len(words) - 1e-9)
+        length = len(words)
+        if length not in self._places:
+            self._places[length] = [{} for _ in words]
+            for number, birth in enumerate(self._births, start=1):
+                if len(birth) == length:
+                    self._note(number, birth)
+        found = [place.get(word, ()) for place, word in zip(self._places[length], words, strict=True)]
+        differing = length - ceil(threshold * length - 1e-9)
         rarest = sorted(found, key=len)[: differing + 1]
         likely = sorted(set().union(*rarest))
         return [number for number in likely if _holds(leaf, number)]

@@ -248,9 +248,11 @@ class Variants:
 
 
 def _patterns(key: Words) -> Iterator[tuple[int, Words]]:
-    """Yield the key with each of its words open in turn, as long as another word stays."""
+    """Yield the key with each of its words open in turn, as long as another word, or a sign (`->`), stays."""
+    if len(key) > LONGEST_FAMILY:
+        return
     words = [place for place, word in enumerate(key) if _NAMING.match(word) and not _ERROR.search(word)]
-    if len(words) > 1 and len(key) <= LONGEST_FAMILY:
+    if len(words) > 1 or any(ANY not in word and not _WORD.match(word) for word in key):
         for place in words:
             yield place, (*key[:place], ANY, *key[place + 1 :])
 

@@ -272,3 +272,46 @@ def test_hostile_lines_end(sign: str) -> None:
     joined(stream(["ERROR failed", text, f"\t{text}", f"goroutine 1 [{text}", f"\tat {text}"]))
     assert subject(f"x\n{text}") is not None
     assert len(abridged(f"x\n{text}", 2048)) <= 2048
+
+
+_ANY_LINE = st.sampled_from(
+    [
+        "INFO up",
+        "ERROR failed",
+        "",
+        "  ",
+        "\t",
+        "x\ny",
+        "}",
+        *(line for name in TRACES for line in lines_of(name)),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    bodies=st.lists(_ANY_LINE, max_size=40),
+    gaps=st.lists(st.sampled_from([0, 1, 400, 6_000]), min_size=40, max_size=40),
+    keys=st.lists(st.sampled_from([None, "a", "b"]), min_size=40, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_no_line_is_lost_or_counted_twice(
+    bodies: list[str], gaps: list[int], keys: list[str | None], seed: int
+) -> None:
+    """Whatever lines come in whatever order: each is an event or part of one, and events keep their order."""
+    milliseconds = 0
+    events = []
+    for number, body in enumerate(bodies):
+        milliseconds += gaps[number]
+        at_time = at(milliseconds / 1000)
+        events.append(
+            log(at_time, body, offset=number, sequence_key=keys[number], severity_number=level(body))
+        )
+    traces = Traces()
+    found = traces.join(list(events))
+    assert len(found) + traces.joined == len(events)
+    assert traces.cut == 0
+    assert [e.origin for e in found] == sorted(e.origin for e in found)
+    assert sorted("\n".join(e.body for e in found).split("\n")) == sorted("\n".join(bodies).split("\n"))
+    shuffled = random.Random(seed).sample(events, len(events))
+    assert Traces().join(sorted(shuffled, key=lambda e: (e.time, e.origin))) == found
