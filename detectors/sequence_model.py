@@ -10,7 +10,7 @@ Detecting large-scale system problems by mining console logs, SOSP 2009. Pure; b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from detectors.sequence_known import Deviation, Known
@@ -110,8 +110,14 @@ class SequenceModel:
             if old in key.counts:
                 key.counts[now] = min(key.counts.get(now, 0) + key.counts.pop(old), _MOST)
 
-    def bound(self, limit: int = MAX_KEYS) -> None:
-        """Let go of the oldest keys beyond `limit`, those first that were judged."""
+    def keep(self, wanted: Callable[[str], bool]) -> None:
+        """Let go of the keys that are not wanted."""
+        self.live = {name: key for name, key in self.live.items() if wanted(name)}
+        self.judged = {name: key for name, key in self.judged.items() if wanted(name)}
+
+    def bound(self, limit: int = MAX_KEYS) -> int:
+        """Let go of the oldest keys beyond `limit`, judged ones first; return how many of them were not."""
+        before = self.dropped
         while len(self.live) + len(self.judged) > limit:
             if self.judged:
                 del self.judged[next(iter(self.judged))]
@@ -120,6 +126,7 @@ class SequenceModel:
                 self.dropped += 1
         if sum(self.pauses.values()) > _MAX_PAUSES:
             self.pauses = {bucket: pauses / 2 for bucket, pauses in self.pauses.items()}
+        return self.dropped - before
 
     def settle(self, end: Nanos) -> Iterator[Verdict]:
         """Judge the keys that have paused long enough by `end`, oldest first."""

@@ -3,8 +3,9 @@
 Per service `sequence_model` judges every key (trace, session, block) once it has paused. What it finds odd is
 counted, and told to whoever asks (`take`); a service where some odd keys are everyday life pages nobody for
 one more. An anomaly is a surge of them, for the keys judged: three at least, in a window or over a minute.
-Evidence are the templates that made them odd, in the latest window that had them. Follows, where a service
-has more keys than a window carries, only those that every window of the last hour could carry.
+Evidence are the templates that made them odd, in the latest window that had them. Where a service has more
+keys than a window carries or there is room for until they are judged, a share of them is followed, the same
+ones in every window.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ _MINUTE = 6
 _DECAY = 0.5 ** (1 / 720)
 _UNSURE = 1.9
 """A surge without a line that speaks of failure needs another sign beside it to open an incident."""
-_SHARE_STANDS: Nanos = 3600 * SECOND
 
 
 @dataclass(slots=True)
@@ -88,8 +88,7 @@ class _Service:
     usual: _Usual = field(default_factory=lambda: _Usual())
     templates: dict[str, _Template] = field(default_factory=dict)
     share: float = 1.0
-    until: Nanos = 0
-    """Which share of the keys is followed, and until when at least."""
+    """Which share of the keys is followed."""
     latest: Nanos = 0
     """End of the latest window: one that is not after it was counted, or comes too late."""
     lines: float = 0.0
@@ -97,6 +96,11 @@ class _Service:
     """Lines that were counted and that came too late for it; old ones fade."""
     judged: int = 0
     """Windows in which keys were judged."""
+
+    def follow(self, share: float) -> None:
+        """Follow a smaller share of the keys, and forget the others."""
+        self.share = share
+        self.model.keep(lambda key: sequence_rank(key) < share)
 
 
 @dataclass(slots=True)
@@ -138,13 +142,7 @@ class Sequences(Stateful[_State]):
         service.lines = service.lines * _DECAY + sum(summary.severities.values())
         service.late = service.late * _DECAY + summary.late
         service.model.lost = service.late / max(service.lines, 1.0)
-        if summary.sequence_share <= service.share or summary.end >= service.until:
-            service.share = summary.sequence_share
-            service.until = summary.end + _SHARE_STANDS
-        for sequence in summary.sequences:
-            if service.share >= 1.0 or sequence_rank(sequence.key) < service.share:
-                service.model.add(sequence.key, dict(sequence.counts), summary.end)
-        service.model.bound(min(MAX_KEYS, MAX_KEPT // len(self._state.services)))
+        self._follow(service, summary)
         for template in summary.templates:
             if _grave(template):
                 service.model.grave.add(template.template_id)
@@ -157,6 +155,18 @@ class Sequences(Stateful[_State]):
             )
             touch(service.templates, template.template_id, MAX_TEMPLATES)
         return ()
+
+    def _follow(self, service: _Service, summary: WindowSummary) -> None:
+        if summary.sequence_share < service.share:
+            service.follow(summary.sequence_share)
+        elif service.share < summary.sequence_share and not service.model.live:
+            # Only while none is on its way: a key followed from its middle on would lack its beginning.
+            service.share = min(2.0 * service.share, summary.sequence_share)
+        for sequence in summary.sequences:
+            if service.share >= 1.0 or sequence_rank(sequence.key) < service.share:
+                service.model.add(sequence.key, dict(sequence.counts), summary.end)
+        if service.model.bound(min(MAX_KEYS, MAX_KEPT // len(self._state.services))):
+            service.follow(service.share / 2)
 
     def _rename(self, key: tuple[str, str], old: str, now: str) -> None:
         service = self._state.services.get(key)

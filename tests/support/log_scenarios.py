@@ -93,6 +93,6 @@ LOGS: tuple[Scenario, ...] = (
         make=Sequences,
         normal=lambda index: _courses(index, 0),
         strange=_courses,
-        flood=lambda index: _courses(index, 0, keys=10_000),
+        flood=lambda index: _courses(index, 0, keys=2_000),
     ),
 )

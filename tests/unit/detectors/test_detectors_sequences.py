@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from detectors.anomaly import Anomaly, Hit
+from detectors.sequence_model import MAX_KEYS
 from detectors.sequences import MAX_KEPT, MAX_SERVICES, MAX_TAKEN, Sequences
 from ingest.summary import SequenceCount, WindowSummary
 from tests.support.windows import closed, logs, template
@@ -140,6 +141,34 @@ def test_only_keys_that_every_window_could_carry_are_followed() -> None:
     assert 0 < len(service.model.live) < 40
 
 
+def test_of_more_keys_than_there_is_room_for_a_share_is_followed_and_judged() -> None:
+    """A busy service is not watched in vain: fewer keys, each of them to its end, and a surge is found."""
+    detector, found = Sequences(), []
+    for index in range(30):
+        assert _feed(detector, index, _window(index, 0, ordinary=2_000)) == []
+    (service,) = detector._state.services.values()
+    assert service.share == 0.5
+    assert service.model.dropped < MAX_KEYS
+    for index in range(30, 36):
+        found.extend(_feed(detector, index, _window(index, 60, ordinary=1_940)))
+    assert found
+    assert service.share == 0.5
+
+
+def test_a_share_grows_again_only_while_no_key_is_on_its_way() -> None:
+    """After a rush and a pause, in which all that was followed is judged, all keys are followed again."""
+    detector = Sequences()
+    for index in range(12):
+        _feed(detector, index, _window(index, 0, ordinary=400, share=0.25))
+    (service,) = detector._state.services.values()
+    _feed(detector, 12, _window(12, 0))
+    assert service.share == 0.25
+    for index in range(20, 80, 20):
+        _feed(detector, index, _window(index, 0))
+        detector.tick(closed(index + 10, []).end)
+    assert service.share == 1.0
+
+
 def test_windows_without_keys_cost_nothing() -> None:
     """A service whose lines have no sequence key is not followed."""
     detector = Sequences()
@@ -156,7 +185,7 @@ def test_keys_are_bounded_over_all_services(monkeypatch: pytest.MonkeyPatch) -> 
     services = detector._state.services
     assert len(services) == MAX_SERVICES
     assert ("shop", "s0") not in services
-    assert len(services["shop", f"s{MAX_SERVICES + 4}"].model.live) == 1_000 // MAX_SERVICES
+    assert 0 < len(services["shop", f"s{MAX_SERVICES + 4}"].model.live) <= 1_000 // MAX_SERVICES
     assert MAX_KEPT // MAX_SERVICES >= 200, "as many as are needed before one is judged"
 
 
