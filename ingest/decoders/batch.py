@@ -15,8 +15,8 @@ from ingest.record import SECOND, Nanos, Origin, Record
 
 MAX_RECORD = 4 * 1024 * 1024
 """Bytes of a whole record."""
-MAX_ITEMS = 100_000
-"""Objects of a record: what is worth a line has forty bytes, so 4 MiB of such fit."""
+MAX_ITEMS = 50_000
+"""Objects of a record: what is worth a line has eighty bytes, so 4 MiB of such fit."""
 MAX_FIELD = 64 * 1024
 """Bytes of one text, such as a log body."""
 MAX_LABELS = 32
@@ -25,6 +25,8 @@ MAX_LABEL = 256
 OLDEST: Nanos = 946_684_800 * SECOND
 """2000-01-01T00:00:00Z; nothing that is alive reports an earlier time."""
 AHEAD: Nanos = 3600 * SECOND
+UNREAD = "time_unread"
+"""Counts lines of a time in no known form, which get another: the broker's, if they say no second one."""
 
 
 class Batch:
@@ -52,7 +54,7 @@ class Batch:
     def stamped(self, time: Nanos) -> Nanos:
         """Return a valid time where 0 stands for none; `DecodeError` when it is missing or not valid."""
         if time == 0:
-            raise DecodeError(RejectReason.TIME_MISSING, "the item has no time")
+            raise DecodeError(RejectReason.TIME_MISSING, "the item has no time that can be read")
         return self.valid_time(time)
 
     def text(self, value: str) -> str:

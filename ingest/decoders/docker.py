@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.decoders.batch import Batch
+from ingest.decoders.batch import UNREAD, Batch
 from ingest.decoders.flat_fields import Fields
 from ingest.decoders.flat_json import read_each
 from ingest.decoders.shipped import Shipped, read_shipped
@@ -40,5 +40,6 @@ def _time(item: dict[str, Any], batch: Batch) -> Nanos | None:
         return None
     time = parse_text(text)
     if time is None:
-        raise DecodeError(RejectReason.TIME_INVALID, "docker's time is not RFC 3339")
+        batch.cuts[UNREAD] += 1
+        return None
     return batch.valid_time(time)

@@ -6,11 +6,11 @@ kept apart: it may say whose telemetry this is, but never what its level, time o
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.decoders.batch import Batch
+from ingest.decoders.batch import UNREAD, Batch
 from ingest.decoders.flat_plan import Plan, plan_of
 from ingest.decoders.json_text import to_text
 from ingest.decoders.times import parse_time
@@ -58,6 +58,25 @@ class Fields:
                 RejectReason.TIME_INVALID, "the time's form is not known; send RFC 3339 or an epoch"
             )
         return time
+
+    def take_readable_time(
+        self, names: Iterable[str], zone: str | None, cuts: MutableMapping[str, int]
+    ) -> Nanos | None:
+        """Return the first time that can be read, None when there is none.
+
+        What should be one and cannot be read is counted in `cuts` and stays an attribute: a line must not be
+        lost for it.
+        """
+        for name in names:
+            value = self.top.get(name)
+            if value is None or value == "":
+                continue
+            time = parse_time(value, zone)
+            if time is not None:
+                self.used.add(name)
+                return time
+            cuts[UNREAD] += 1
+        return None
 
     def take_resource(self, batch: Batch, plan: Plan | None = None) -> Resource:
         """Return whose telemetry this is; containers are asked only where the object names no service.

@@ -157,9 +157,10 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _time(fields: Fields, batch: Batch, among: tuple[str, ...] = names.TIME) -> Nanos:
+def _time(fields: Fields, batch: Batch) -> Nanos:
     configured = batch.defaults.time_field
-    time = fields.take_time((configured, *among) if configured else among, batch.defaults.time_zone)
+    among = (configured, *names.TIME) if configured else names.TIME
+    time = fields.take_time(among, batch.defaults.time_zone)
     return batch.stamped(batch.received) if time is None else batch.valid_time(time)
 
 
@@ -212,7 +213,9 @@ def _metric(fields: Fields, batch: Batch) -> MetricPoint:
 
 
 def _log(fields: Fields, item: dict[str, Any], plan: Plan, batch: Batch) -> LogEvent:
-    time = _time(fields, batch, plan.time)
+    configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
+    told = fields.take_readable_time((*configured, *plan.time), batch.defaults.time_zone, batch.cuts)
+    time = batch.stamped(batch.received) if told is None else batch.valid_time(told)
     number, stated = level_and_stated(fields, plan.number, plan.level)
     body = _body(fields, item, plan.body, stated)
     trace_id = known_id(fields.take_text(plan.trace_id))

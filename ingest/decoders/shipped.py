@@ -91,7 +91,7 @@ def read_envelope(
             raise DecodeError(RejectReason.MALFORMED, f"no field of {', '.join(text)} holds a log text")
         fields.used.add(blank)
     configured = (batch.defaults.time_field,) if batch.defaults.time_field else ()
-    stated = fields.take_time((*configured, *time), batch.defaults.time_zone)
+    stated = fields.take_readable_time((*configured, *time), batch.defaults.time_zone, batch.cuts)
     return Shipped(
         fields=fields,
         text=line or "",

@@ -221,8 +221,8 @@ def test_damaged_bytes_are_read_alike(item: dict[str, object], data: st.DataObje
         b'{"' + b"k" * 300 + b'":"v","msg":"a"}',
         b'{"msg":"a",' + b",".join(b'"k%d":"v"' % n for n in range(40)) + b"}",
         b'{"msg":"a",' + b",".join(b'"k%d":"v"' % n for n in range(60)) + b"}",
-        b"[" + b",".join([b"{}"] * 100_001) + b"]",
-        b"{}\n" * 100_001,
+        b"[" + b",".join([b"{}"] * 50_001) + b"]",
+        b"{}\n" * 50_001,
     ],
 )
 def test_odd_bytes_are_read_alike(value: bytes) -> None:

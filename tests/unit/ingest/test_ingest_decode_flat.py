@@ -33,9 +33,13 @@ STAMP = "2026-01-02T03:04:05Z"
 def decode_one(fields: dict[str, Any], service: str = "unknown", time_field: str | None = None) -> Event:
     """Decode one object in format `json`."""
     topics = {"t": TopicDefaults(format="json", service=service, time_field=time_field)}
-    record = Record(origin=Origin(topic="t", partition=0, offset=0), value=orjson.dumps(fields), received=NOW)
-    (event,) = Decode(topics).decode(record, NOW).events
+    (event,) = Decode(topics).decode(record_of(fields), NOW).events
     return event
+
+
+def record_of(fields: dict[str, Any]) -> Record:
+    """Return one object as a record."""
+    return Record(origin=Origin(topic="t", partition=0, offset=0), value=orjson.dumps(fields), received=NOW)
 
 
 def decode_log(fields: dict[str, Any], service: str = "unknown", time_field: str | None = None) -> LogEvent:
@@ -91,12 +95,40 @@ def test_a_topic_may_name_its_time_field() -> None:
     assert decode_log(fields, time_field="when").time == AT
 
 
-def test_a_log_without_a_time_takes_the_brokers_and_an_odd_one_is_refused() -> None:
+def test_a_log_without_a_time_takes_the_brokers() -> None:
     """Missing is not the same as wrong."""
     assert decode_log({"message": "x"}).time == NOW
+
+
+@pytest.mark.parametrize("form", ["json", "ecs", "vector", "auto"])
+def test_a_line_is_not_lost_for_a_time_that_nobody_can_read(form: str) -> None:
+    """It gets the broker's time, keeps what it said, and is counted; a second time of its own comes first."""
+    decode = Decode({"t": TopicDefaults(format=form)})
+    for line in ({"message": "x", "timestamp": "noon"}, {"message": "x", "timestamp": [1]}):
+        found = decode.decode(record_of(line), NOW)
+        assert [event.time for event in found.events] == [NOW]
+        assert found.cuts == (("time_unread", 1),)
+        assert isinstance(found.events[0], LogEvent)
+        assert "timestamp" in dict(found.events[0].attributes)
+    second = {"message": "x", "timestamp": "noon", "@timestamp": "2026-09-21T14:13:19Z"}
+    assert decode.decode(record_of(second), NOW).events[0].time < NOW
+
+
+def test_a_sample_of_no_known_time_is_refused() -> None:
+    """A line at the broker's time is better than none; a measurement there would be wrong."""
     with pytest.raises(DecodeError, match="form is not known") as caught:
-        decode_one({"message": "x", "time": "noon"})
+        decode_one({"name": "cpu", "value": 1, "time": "noon"})
     assert caught.value.reject.reason is RejectReason.TIME_INVALID
+
+
+@pytest.mark.parametrize("value", [b"[" + b",".join([b"{}"] * 50_001) + b"]", b"{}\n" * 50_001])
+def test_a_record_of_countless_objects_is_refused_at_once(value: bytes) -> None:
+    """No telemetry is that short, and refusing each by itself would take seconds."""
+    with pytest.raises(DecodeError, match="the limit is 50000; send smaller batches") as caught:
+        Decode({"t": TopicDefaults(format="json")}).decode(
+            Record(origin=Origin(topic="t", partition=0, offset=0), value=value, received=NOW), NOW
+        )
+    assert caught.value.reject.reason is RejectReason.TOO_LARGE
 
 
 @pytest.mark.parametrize("name", ["body", "message", "msg", "log", "text", "event.original"])
