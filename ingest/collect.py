@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
+from operator import lt
 from typing import TypeVar
 
 from ingest.events import ChangeEvent, LogEvent, MetricKind, MetricPoint, Resource, SpanEvent
@@ -31,7 +33,7 @@ from ingest.traces import Traces
 ServiceKey = tuple[str, str]
 """Environment and service."""
 _FORGET_SERIES = 3600 * SECOND
-_Timed = TypeVar("_Timed", LogEvent, MetricPoint, SpanEvent)
+_Timed = TypeVar("_Timed", LogEvent, MetricPoint)
 _Noting = tuple[Callable[[str], Assigned], Callable[[LogEvent], None], Callable[[str], None]]
 """What a line takes: its template, and the lists that line and template's id are noted in."""
 
@@ -172,7 +174,7 @@ class Collector:
     def _spans(self, services: dict[ServiceKey, _Service], spans: list[SpanEvent], end: Nanos) -> None:
         for resource in {span.resource for span in spans}:
             of(services, resource)
-        for key, window in self.spans.join(_in_order(spans), end=end).items():
+        for key, window in self.spans.join(_spans_in_order(spans), end=end).items():
             services.setdefault(key, _Service()).spans = window
 
     def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
@@ -263,14 +265,19 @@ def _series_window(key: SeriesKey, points: list[MetricPoint]) -> SeriesWindow:
 
 def _in_order(events: list[_Timed]) -> list[_Timed]:
     """Return the events by time and origin; most come that way."""
-    before = -1
-    for event in events:
-        time = event.time
-        if time <= before:
-            return sorted(events, key=_order)
-        before = time
-    return events
+    times = [event.time for event in events]
+    if all(map(lt, times, islice(times, 1, None))):
+        return events
+    return sorted(events, key=_order)
 
 
-def _order(event: LogEvent | MetricPoint | SpanEvent) -> tuple[Nanos, Origin]:
+def _spans_in_order(spans: list[SpanEvent]) -> list[SpanEvent]:
+    """Return the spans by end and origin: the same, without a property asked for each."""
+    ends = [span.end for span in spans]
+    if all(map(lt, ends, islice(ends, 1, None))):
+        return spans
+    return sorted(spans, key=lambda span: (span.end, span.origin))
+
+
+def _order(event: LogEvent | MetricPoint) -> tuple[Nanos, Origin]:
     return (event.time, event.origin)

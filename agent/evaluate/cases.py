@@ -15,7 +15,7 @@ from agent.investigate import Request
 from agent.suspects import Sides
 from ingest.decode import Decode
 from ingest.events import AlertEvent, Event, SpanEvent, TopicDefaults
-from ingest.record import Nanos
+from ingest.record import SECOND, Nanos
 from ingest.recordings import Recording
 from ingest.redaction import Redactor
 from ingest.summary import ClosedWindow, WindowSummary
@@ -147,9 +147,15 @@ def _split(
 def _summarised(events: Sequence[Event], templates: Templates) -> tuple[WindowSummary, ...]:
     windows = Windows(templates)
     closed: list[ClosedWindow] = []
+    partition, ticked = ("recording", 0), 0
     for event in events:
-        if not isinstance(event, AlertEvent):
-            windows.add(event, partition=("recording", 0), wall=event.time)
-            closed.extend(windows.advance(event.time))
+        if isinstance(event, AlertEvent):
+            continue
+        time = event.time
+        windows.add(event, partition=partition, wall=time)
+        # Events come in order of time, so none is late however seldom windows are closed.
+        if time - ticked >= SECOND:
+            ticked = time
+            closed.extend(windows.advance(time))
     closed.extend(windows.flush())
     return tuple(summary for window in closed for summary in window.summaries)
