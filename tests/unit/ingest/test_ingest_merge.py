@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import fields
 from functools import reduce
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.events import LogEvent, MetricKind, SpanEvent
-from ingest.merge import kept_points, merge
+import ingest.merge
+from ingest.events import LogEvent, SpanEvent
+from ingest.merge import merge
 from ingest.minutes import MINUTE, Minutes
 from ingest.record import SECOND, Nanos
-from ingest.sketch import sketch
 from ingest.summary import (
-    MAX_HISTOGRAMS,
     MAX_SAMPLES,
-    CallWindow,
-    CounterPoint,
-    CounterWindow,
-    SeriesKey,
-    SeriesWindow,
-    TemplateCount,
     WindowSummary,
 )
 from ingest.templates import Templates
 from ingest.windows import Windows
-from tests.support.histograms import explicit
-from tests.support.telemetry import T0, Windowed, at, events, log, point
-
-EIGHTHS = st.integers(-80, 80).map(lambda n: n / 8)
-"""Values whose sums are exact, so that grouping cannot show in the last bit."""
+from tests.support.summaries import members, summaries
+from tests.support.telemetry import Windowed, at, events, log, point
 
 
 def _whole(records: list[Windowed]) -> WindowSummary | None:
@@ -44,85 +36,26 @@ def _whole(records: list[Windowed]) -> WindowSummary | None:
     return found[0] if found else None
 
 
-_WINDOW = T0 - T0 % (10 * SECOND)
-
-
-@st.composite
-def _summaries(draw: st.DrawFn) -> WindowSummary:
-    templates = tuple(
-        TemplateCount(
-            template_id=f"tpl_{name}",
-            template=draw(st.sampled_from(["a b", "a <*>", "b <*>"])),
-            count=draw(st.integers(1, 5)),
-            severity_number=draw(st.integers(0, 24)),
-            first=draw(st.integers(0, 9)),
-            last=draw(st.integers(10, 19)),
-            lines=(),
-        )
-        for name in sorted(draw(st.sets(st.sampled_from("abc"))))
-    )
-    count = draw(st.sampled_from([1, 3, 40]))
-    samples = tuple(sorted((draw(st.integers(0, 9)), draw(EIGHTHS)) for _ in range(count)))
-    series = SeriesWindow(
-        key=SeriesKey(name="cpu"),
-        kind=draw(st.sampled_from([MetricKind.GAUGE, MetricKind.DELTA])),
-        unit=draw(st.sampled_from(["", "s"])),
-        samples=samples,
-        count=count,
-        total=sum(value for _, value in samples),
-        minimum=min(value for _, value in samples),
-        maximum=max(value for _, value in samples),
-    )
-    counter = draw(_counters())
-    call = CallWindow(
-        callee=draw(st.sampled_from(["pay", "db"])),
-        operation="op",
-        count=draw(st.integers(1, 9)),
-        errors=0,
-        caller_latency=sketch(draw(st.lists(st.floats(0, 10), max_size=4))),
-        callee_latency=sketch(draw(st.lists(st.floats(0, 10), max_size=4))),
-    )
-    return WindowSummary(
-        environment="default",
-        service="cart",
-        start=_WINDOW,
-        end=_WINDOW + 10 * SECOND,
-        templates=templates,
-        severities=draw(st.dictionaries(st.sampled_from([0, 9, 17]), st.integers(1, 4))),
-        series=(series,),
-        calls=(call,),
-        instances=tuple(sorted(draw(st.sets(st.sampled_from("xyz"))))),
-        late=draw(st.integers(0, 3)),
-        counters=(counter,),
-    )
-
-
-@st.composite
-def _counters(draw: st.DrawFn) -> CounterWindow:
-    """Draw readings of counters or histograms, few or more than are kept apart."""
-    kind = draw(st.sampled_from([MetricKind.CUMULATIVE, MetricKind.DELTA]))
-    name = draw(st.sampled_from(["scalar", "histogram"]))
-    count = draw(st.sampled_from([1, 3, MAX_HISTOGRAMS, MAX_SAMPLES]))
-    values = draw(st.lists(EIGHTHS, min_size=count, max_size=count))
-    points = [
-        CounterPoint(
-            time=draw(st.integers(0, 9)),
-            value=value,
-            start=draw(st.integers(0, 2)),
-            distribution=explicit([abs(value)]) if name == "histogram" else None,
-        )
-        for value in values
-    ]
-    key = SeriesKey(name=f"{name}.{kind}")
-    return CounterWindow(key=key, kind=kind, unit="", points=kept_points(points, count, kind), count=count)
-
-
 def _bytes(summary: WindowSummary) -> bytes:
     return msgspec.msgpack.encode(summary)
 
 
-@settings(max_examples=80, deadline=None)
-@given(first=_summaries(), second=_summaries(), third=_summaries())
+@pytest.fixture
+def few_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a window have room for four sequence keys, so that few examples go beyond it."""
+    monkeypatch.setattr(ingest.merge, "MAX_SEQUENCES", 4)
+
+
+@given(drawn=members())
+@settings(max_examples=1, deadline=None)
+def test_every_member_of_a_summary_is_drawn(drawn: dict[str, Any]) -> None:
+    """A member that is added to the summary has to come into the tests of merging, too."""
+    assert {"environment", "service", *drawn} == {each.name for each in fields(WindowSummary)}
+
+
+@pytest.mark.usefixtures("few_sequences")
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=summaries(), second=summaries(), third=summaries())
 def test_merge_is_associative_and_commutative(
     first: WindowSummary, second: WindowSummary, third: WindowSummary
 ) -> None:
@@ -131,6 +64,40 @@ def test_merge_is_associative_and_commutative(
         _bytes(merge(merge(a, b), c)) for a, b, c in itertools.permutations((first, second, third))
     } | {_bytes(merge(a, merge(b, c))) for a, b, c in itertools.permutations((first, second, third))}
     assert len(results) == 1
+
+
+_BODIES = st.sampled_from(["up", "cache miss"])
+_KEYED = st.lists(
+    st.tuples(
+        st.integers(0, 9),
+        st.sampled_from("abcdefghij"),
+        _BODIES,
+        st.integers(0, 2),
+    ),
+    max_size=30,
+)
+"""Lines as (second, sequence key, body, the part that reads them)."""
+
+
+@pytest.mark.usefixtures("few_sequences")
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=_KEYED)
+def test_sequences_of_parts_are_those_of_the_whole(lines: list[tuple[int, str, str, int]]) -> None:
+    """Keys whose lines went to different parts are counted together, and as many are kept of too many."""
+    records = [
+        log(at(time), body, offset=n, sequence_key=key) for n, (time, key, body, _) in enumerate(lines)
+    ]
+    parts: dict[int, list[Windowed]] = {}
+    for record, line in zip(records, lines, strict=True):
+        parts.setdefault(line[3], []).append(record)
+    whole = _whole([*records])
+    summaries = [summary for part in parts.values() if (summary := _whole(part)) is not None]
+    if whole is None:
+        assert summaries == []
+        return
+    merged = reduce(merge, summaries)
+    assert (merged.sequences, merged.sequence_share) == (whole.sequences, whole.sequence_share)
+    assert len(whole.sequences) <= 4
 
 
 @settings(max_examples=60, deadline=None)
