@@ -6,9 +6,10 @@ no ranking is a miss. Rivals rank the same windows and are scored by the same sc
 
 from __future__ import annotations
 
+import gc
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -93,7 +94,21 @@ def predict(
     on_analysis: Callable[[Case, Analysis, Prediction], None] = lambda *_: None,
 ) -> list[Prediction]:
     """Return the answers for all labelled cases of a system, in file order."""
-    found = []
+    # What is imported lives as long as the process: collecting a case's garbage need not walk it.
+    gc.collect()
+    gc.freeze()
+    try:
+        return list(_predictions(system, options, on_case, on_analysis))
+    finally:
+        gc.unfreeze()
+
+
+def _predictions(
+    system: Path,
+    options: Options,
+    on_case: Callable[[str], None],
+    on_analysis: Callable[[Case, Analysis, Prediction], None],
+) -> Iterator[Prediction]:
     for truth in labels(system).truths:
         if truth.held_out and options.looked_at:
             continue
@@ -104,8 +119,7 @@ def predict(
         prediction = _judged(case, analysis, system.name, seconds, options)
         on_case(f"{system.name} {truth.id} place {prediction.place or '–'} {seconds:.1f} s")
         on_analysis(case, analysis, prediction)
-        found.append(prediction)
-    return found
+        yield prediction
 
 
 def _judged(case: Case, analysis: Analysis, system: str, seconds: float, options: Options) -> Prediction:
