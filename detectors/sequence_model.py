@@ -101,7 +101,10 @@ class SequenceModel:
 
     def rename(self, old: str, now: str) -> None:
         """Let a template go by another name, in what is known and in every key."""
-        for known in (self.known, self.past, self.coming):
+        learnt = (self.known, self.past, self.coming)
+        if not any(old in known.having for known in learnt):
+            return
+        for known in learnt:
             known.rename(old, now)
         if old in self.grave:
             self.grave.remove(old)
