@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from detectors.anomaly import Anomaly, Direction
 
 NOTICED = 0.1
-"""Seconds from which on people notice that they wait (R. B. Miller, *Response time in man-computer
+"""Seconds beyond which people notice that they wait (R. B. Miller, *Response time in man-computer
 conversational transactions*, 1968)."""
 _UNNOTICED = 1.4
 """What a shorter wait counts for at most, however unusual it is."""
+_ROUNDED = 1.001
+"""It is a bound of most histograms' buckets, and so what many waits are said to be."""
 _HALF = 0.5
 _MOST = 3.0
 """No anomaly counts for more, however far off it is."""
@@ -55,7 +57,9 @@ def _unnoticed(anomaly: Anomaly) -> bool:
         anomaly.direction is Direction.UP
         and bool(anomaly.evidence)
         and all(
-            one.unit in _SECONDS and one.observed is not None and one.observed * _SECONDS[one.unit] < NOTICED
+            one.unit in _SECONDS
+            and one.observed is not None
+            and one.observed * _SECONDS[one.unit] <= NOTICED * _ROUNDED
             for one in anomaly.evidence
         )
     )
