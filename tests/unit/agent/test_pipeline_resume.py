@@ -70,9 +70,14 @@ def _warm() -> bytes:
 
 
 def _told(outcomes: Sequence[Outcome]) -> list[object]:
-    """Return what commits had to say, in order; where they were cut is not part of it."""
-    names = ("anomalies", "changes", "due", "refused", "retired")
-    return [[one for outcome in outcomes for one in getattr(outcome, name)] for name in names]
+    """Return what commits had to say, in order; where they were cut is not part of it.
+
+    Versions that end within one commit come by detector, so of them only each detector's order counts.
+    """
+    names = ("anomalies", "changes", "due", "refused")
+    retired = [one for outcome in outcomes for one in outcome.retired]
+    said = [[one for outcome in outcomes for one in getattr(outcome, name)] for name in names]
+    return [*said, sorted(retired, key=lambda one: one[0].detector)]
 
 
 LEVELS = st.lists(
