@@ -37,7 +37,7 @@ class Mads:
     def score(self, values: Values) -> Values:
         """Return the score of one value a row against the values it keeps; 0 where it keeps none."""
         centers, deviations = self.measures()
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             scores: Values = np.nan_to_num(NORMAL * np.abs(values - centers) / deviations)
         return scores
 

@@ -42,7 +42,7 @@ def family(series: Series) -> str:
     if _STARTED.search(name):
         return "identity"
     found = family_of(name)
-    if found is not None and found.name == "disk" and "syscall" in name.lower():
+    if found is not None and "syscall" in name.lower():
         return "calls"  # of any descriptor: sockets mostly
     return found.name if found is not None else ""
 
