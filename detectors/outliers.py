@@ -3,8 +3,8 @@
 Each series has the median and the median deviation of its recent history, measured again as the history
 moves; new values are scored on that scale for all series of a service at once. The scores are those of
 PyOD's MAD (`detectors.metrics.mad`), without its traps: constants get a scale of their own, and values are
-finite. A finding needs two windows in a row; durations are compared by their logarithms, since they vary by
-factors.
+finite. A finding needs two windows in a row and is as strong as the weaker of them, for one value may be that
+of a single slow request; durations are compared by their logarithms, since they vary by factors.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ingest.record import SECOND
 from ingest.summary import SeriesWindow, WindowSummary
 
 NAME = "outliers"
-VERSION = "1"
+VERSION = "2"
 THRESHOLD = Threshold(value=8.0, consecutive=2, extreme=math.inf)
 """In modified z-scores, where 3.5 is a usual limit for one series; here thousands are watched."""
 MAX_SERIES = 50_000
@@ -161,6 +161,7 @@ class Outliers(Stateful[_State]):
         outside = size >= self._threshold.value
         self._learn(candidate, outside=outside and not learning)
         streak = state.streak = state.streak + 1 if outside else 0
+        both, state.before = min(size, state.before), size
         if not self._threshold.reached(size, streak):
             return ()
         key = (summary.environment, summary.service, str(candidate.window.key))
@@ -181,7 +182,7 @@ class Outliers(Stateful[_State]):
             subject=str(candidate.window.key),
             direction=Direction.UP if score > 0 else Direction.DOWN,
             hit=series_hit(candidate.window.key.name) if score > 0 else Hit.OTHER,
-            score=size,
+            score=both if streak > 1 else size,
             threshold=self._threshold.value,
             reason=f"{candidate.window.key.name} of {summary.service} is outside its usual range.",
             evidence=(evidence,),

@@ -35,6 +35,7 @@ _FACTOR = 0.1
 _BUCKET = 0.7
 _QUANTIZED = 0.3
 """Where so many values are the very same, they are bounds of buckets: the next is a factor off."""
+_MOSTLY = 0.5
 _DURATIONS = {"s": 1.0, "seconds": 1.0, "ms": 1e3, "milliseconds": 1e3, "us": 1e6, "ns": 1e9}
 """Units of durations, in parts of a second."""
 _SHORTEST = 0.001
@@ -59,6 +60,8 @@ class SeriesState:
     """Last raw sample and its time, to difference counters."""
     streak: int = 0
     """Windows in a row, with samples, whose value was an outlier."""
+    before: float = 0.0
+    """How far off the window before was."""
     held: float | None = None
     """An outlier that may yet turn out to be noise."""
 
@@ -147,12 +150,18 @@ def smallest_scale(history: NDArray[np.float64], window: SeriesWindow) -> float:
     if unit in _PERCENT_UNITS:
         return max(floor, 1.0)
     counts = kind != MetricKind.CUMULATIVE and not unit.endswith("/s")
-    whole = counts and bool(np.all(history == np.floor(history)))
+    whole = counts and _whole(history)
     if whole and unit not in _RATIO_UNITS:
         return max(floor, 1.0, 0.6745 * float(np.sqrt(np.median(np.abs(history)))))
     if unit in _RATIO_UNITS and level <= 1.0:
         return max(floor, 0.01)
     return max(floor, 0.02) if level == 0.0 else floor
+
+
+def _whole(history: NDArray[np.float64]) -> bool:
+    """Say whether values count things: whole ones, or now and then the middle of two of them."""
+    halves = bool(np.all(2.0 * history == np.floor(2.0 * history)))
+    return halves and float(np.mean(history == np.floor(history))) >= _MOSTLY
 
 
 def usual_peak(history: NDArray[np.float64], center: float) -> float:

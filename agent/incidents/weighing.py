@@ -6,6 +6,7 @@ says of a service again and again. What passes before anyone notices it opens no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from detectors.anomaly import Anomaly, Direction
@@ -20,6 +21,8 @@ _ROUNDED = 1.001
 _HALF = 0.5
 _MOST = 3.0
 """No anomaly counts for more, however far off it is."""
+_MEASURE = re.compile(r"[._-](?:mean|avg|average|max|p?\d{2,3})(?=\{|$)", re.IGNORECASE)
+"""Ends of names of measures of one distribution; labels may follow."""
 _SECONDS = {"s": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -37,11 +40,11 @@ def weight(anomalies: Iterable[Anomaly], repeated: float) -> float:
     """Return what anomalies say together: each its standing less a half, more of a source `repeated` as much.
 
     A source is one detector at one service; of detectors that speak of one subject the loudest counts.
-    Percentiles of one latency, or a call and the span that makes it, are no independent witnesses.
+    Mean and percentiles of one distribution are one subject: a single slow request moves them all.
     """
     subjects: dict[tuple[str, str], Anomaly] = {}
     for one in anomalies:
-        key = (one.service, one.subject)
+        key = (one.service, _MEASURE.sub("", one.subject, count=1))
         if key not in subjects or standing(one) > standing(subjects[key]):
             subjects[key] = one
     sources: dict[tuple[str, str], list[float]] = {}

@@ -71,7 +71,16 @@ def test_two_detectors_that_speak_of_one_subject_are_one_witness() -> None:
     assert weight((first, elsewhere), 0.25) == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("names", [("d.mean", "d.p95"), ("d.p50{a=1}", "d.p99{a=1}"), ("w-avg", "w-90")])
+def test_measures_of_one_distribution_are_one_witness(names: tuple[str, str]) -> None:
+    """One slow request moves mean and percentiles, whoever looks at them; other labels are other requests."""
+    first = anomaly_at("orders", names[0], 0, score=1.5)
+    second = replace(anomaly_at("orders", names[1], 0, score=1.8), detector="another")
+    assert weight((first, second), 0.25) == weight((second,), 0.25)
+    assert weight((first, replace(second, subject="d.p99{a=2}")), 0.25) > weight((second,), 0.25)
+
+
 def test_one_source_told_again_hardly_counts() -> None:
-    """Percentiles of one latency from one detector add a quarter each."""
-    many = [anomaly_at("orders", f"p{share}", 0, score=1.5) for share in (50, 90, 99)]
+    """Further subjects of one detector at one service add a quarter each."""
+    many = [anomaly_at("orders", name, 0, score=1.5) for name in ("latency", "connections", "threads")]
     assert weight(many, 0.25) == pytest.approx(1.5)

@@ -258,6 +258,19 @@ def test_a_single_odd_sample_is_no_outlier() -> None:
     assert found.evidence[0].observed == 95.0
 
 
+def test_two_windows_say_as_much_as_the_weaker_of_them() -> None:
+    """One request may have made a window far off; what comes before or after it tells."""
+    scores: dict[tuple[float, float], float] = {}
+    for pair in ((60.0, 95.0), (95.0, 60.0), (95.0, 95.0)):
+        detector, rng = Outliers(), random.Random(4)
+        for index in range(WARM):
+            _feed(detector, index, metrics(index, [series("cpu.load", index, [rng.gauss(30, 2)])]))
+        _feed(detector, WARM, metrics(WARM, [series("cpu.load", WARM, [pair[0]])]))
+        (found,) = _feed(detector, WARM + 1, metrics(WARM + 1, [series("cpu.load", WARM + 1, [pair[1]])]))
+        scores[pair] = found.score
+    assert scores[60.0, 95.0] == scores[95.0, 60.0] < 0.6 * scores[95.0, 95.0]
+
+
 def test_a_constant_that_moves_a_little_is_no_outlier() -> None:
     """PyOD gives a constant's first change an endless score; ours is scaled by level and unit."""
     detector = Outliers()

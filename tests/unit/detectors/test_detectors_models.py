@@ -191,6 +191,7 @@ def test_durations_are_compared_by_logarithm() -> None:
         ([10_000.0] * 30, "", 67.0),
         ([5e8] * 30, "By", 1e7),
         ([0.5] * 30, "", 0.01),
+        ([0.0, 0.0, 0.5] * 10, "{request}", 1.0),
     ],
 )
 def test_constants_have_a_scale(history: list[float], unit: str, least: float) -> None:
