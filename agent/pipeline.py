@@ -151,7 +151,7 @@ class Pipeline:
         return False
 
     def hand_over(self) -> None:
-        """Get ready to end for good: nothing, where the state that is stored says where to go on."""
+        """Get ready to lose partitions, or to end: nothing, where the stored state says where to go on."""
 
     def finish(self) -> None:
         """Close every open window: the end of a recording."""

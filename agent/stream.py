@@ -238,6 +238,8 @@ class Stream:
         if item.lost:
             raise PartitionsLost(f"{len(item.revoked)} partitions have another owner already")
         if item.revoked:
+            # Without them time may stand still here, and detection would wait for what is open.
+            self.pipeline.hand_over()
             self.commit()
             self.pipeline.windows.forget(item.revoked)
         if item.assigned:

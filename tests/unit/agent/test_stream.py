@@ -208,6 +208,30 @@ def test_parts_of_windows_are_published_before_the_store_and_with_the_last_word(
     assert published == [2]
 
 
+def test_partitions_that_go_elsewhere_leave_nothing_open_behind() -> None:
+    """What an ingest process read of a window is published before the revocation: its own time may stop."""
+    bench = Bench(script=[[line(0), line(1, 3)], [Rebalanced(revoked=(A,))], [], []])
+    told: list[tuple[int, Mark | None]] = []
+
+    class Sink:
+        def publish(self, parts: Sequence[Part], alerts: Sequence[AlertEvent], mark: Mark | None) -> None:
+            told.append((sum(summary.lines for part in parts for summary in part.summaries), mark))
+
+    def half() -> IngestHalf:
+        return IngestHalf(
+            owner="i0",
+            decode=Decode({"^.*": TopicDefaults(format="json")}),
+            redactor=Redactor(b"key"),
+            windows=Windows(Templates(), whole=False),
+        )
+
+    bench.stream(pipeline=half, parts=Sink()).run(bench.stop)
+    assert sum(lines for lines, _ in told) == 2
+    assert told[-1] == (0, None)
+    given_away = next(at for at, (lines, _) in enumerate(told) if lines)
+    assert len(told) > given_away + 1
+
+
 def test_partitions_lost_are_not_committed_and_the_store_decides() -> None:
     """Their new owner may have read on already: the stream starts from its last checkpoint."""
     bench = Bench(script=[[line(0)], [Rebalanced(revoked=(A,), lost=True)], []])
