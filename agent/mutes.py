@@ -24,7 +24,7 @@ WINDOW: Nanos = 10 * SECOND
 MAX_TEXT = 500
 MUTED = "muted"
 """Name in `Anomaly.extra` of the mute that covers an anomaly."""
-_DURATION = re.compile(r"(\d+)([mhd])")
+_DURATION = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 
 

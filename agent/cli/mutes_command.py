@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agent.cli import logs
 
@@ -23,13 +24,22 @@ if TYPE_CHECKING:
     from agent.settings import Settings
     from agent.store.sql import SqlStore
 
+
+def _user() -> str:
+    """Return who runs the command; nobody where the system knows no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
 _CONFIG = click.option(
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faultline's YAML file."
 )
 _UNTIL = click.option("--until", required=True, metavar="WHEN", help="45m, 2h, 3d or an RFC 3339 time.")
 _STARTS = click.option("--from", "starts", metavar="WHEN", help="The same; without it, from now on.")
 _REASON = click.option("--reason", required=True, help="Why; whoever is on call reads it.")
-_AUTHOR = click.option("--author", default=getpass.getuser, help="Who asks for it.  [default: you]")
+_AUTHOR = click.option("--author", default=_user, help="Who asks for it.  [default: you]")
 _ENVIRONMENT = click.option("--environment", help="Only this one.")
 _WEEK = 7 * 86_400 * 10**9
 
@@ -142,9 +152,9 @@ def list_(ended: bool, config: Path | None) -> None:
             one.kind.value + state,
             _time(one.starts),
             _time(one.ends),
-            one.covered,
-            by,
-            one.reason,
+            _plain(one.covered),
+            _plain(by),
+            _plain(one.reason),
         )
     Console().print(table)
 
@@ -203,6 +213,11 @@ def _save(
         raise click.ClickException(f"nothing was muted: {error}") from error
     store.save_mute(made)
     click.echo(f"{made.id}: {made.covered} until {_time(made.ends)} UTC")
+
+
+def _plain(text: str) -> Text:
+    """Return what somebody wrote, over HTTP perhaps: nothing of it is markup or a control sequence."""
+    return Text("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text))
 
 
 def _time(at: int) -> str:

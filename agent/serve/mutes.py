@@ -155,6 +155,8 @@ def _made(raw: bytes, now: Nanos) -> Mute:
             detector=asked.detector,
             subject=asked.subject,
         )
+    except UnicodeDecodeError:
+        raise ProblemError(400, "Nothing was muted: the body is no UTF-8.") from None
     except (msgspec.DecodeError, MuteError) as error:
         raise ProblemError(400, f"Nothing was muted: {error}.") from None
 

@@ -53,6 +53,28 @@ def test_maintenance_and_mutes_are_kept_listed_and_lifted() -> None:
     assert "lifted by bo" in _run("list", "--ended").output
 
 
+def test_what_somebody_wrote_is_shown_as_it_is() -> None:
+    """Brackets are no markup, control sequences never reach the terminal."""
+    said = ["--reason", "see [/bold] [red]4711", "--author", "a\x1b[2Jb"]
+    assert _run("add", "--subject", "tpl_1", "--until", "1d", *said).exit_code == 0
+    listed = _run("list")
+    assert listed.exit_code == 0
+    assert "see [/bold] [red]4711" in listed.output
+    assert "\x1b" not in listed.output
+
+
+def test_a_user_without_a_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system knows no name for the user, the command says so instead of failing."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("agent.cli.mutes_command.getpass.getuser", nobody)
+    refused = _run("add", "--subject", "tpl_1", "--until", "1d", "--reason", "noise")
+    assert "author is empty: say who asks for it" in refused.output
+    assert isinstance(refused.exception, SystemExit)
+
+
 def test_what_would_hide_too_much_is_refused() -> None:
     """The command fails, says what to give, and keeps nothing."""
     everything = _run("maintenance", "--until", "2h", "--reason", "quiet please")

@@ -101,8 +101,10 @@ def test_what_is_wrong_is_refused_and_nothing_is_muted(
 
 
 def test_bodies_of_pages_elsewhere_and_large_ones_are_refused(store: SqlStore) -> None:
-    """A form cannot mute, nor can a megabyte."""
+    """A form cannot mute, nor can a megabyte, nor bytes that are no text."""
     client = served.client(store)
+    binary = client.post(URL, content=b'{"reason": "\xff"}', headers={"Content-Type": "application/json"})
+    assert (binary.status_code, "no UTF-8" in binary.json()["detail"]) == (400, True)
     plain = client.post(URL, content=b"{}", headers={"Content-Type": "text/plain"})
     assert plain.status_code == 415
     large = client.post(URL, json=asked(reason="x" * 100_000))
