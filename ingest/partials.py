@@ -24,9 +24,11 @@ FORMAT = 1
 MAX_RAW = 900_000
 """Bytes of a record before compression: a broker takes 1 MB by default, and some lines do not compress."""
 _MAX_UNPACKED = 64 * 1024 * 1024
-_SPLIT = frozenset(
-    {"templates", "pairs", "series", "calls", "operations", "changes", "counters", "sequences"}
+_SPLIT = (
+    *("templates", "pairs", "series", "calls", "operations", "changes", "counters", "sequences"),
+    *("instances", "nodes", "renamed"),
 )
+"""All that a summary may hold many of."""
 
 
 class PartialError(ValueError):
@@ -80,6 +82,9 @@ def decode(value: bytes) -> Message:
             "ingest and detect processes must be of one version"
         )
     try:
+        # A frame that says how large it is gets that much memory, whatever the limit.
+        if zstandard.frame_content_size(value[1:]) > _MAX_UNPACKED:
+            raise PartialError(f"it would unpack to more than {_MAX_UNPACKED} bytes")
         raw = zstandard.ZstdDecompressor().decompress(value[1:], max_output_size=_MAX_UNPACKED)
         return msgspec.msgpack.decode(raw, type=Message)
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
@@ -120,7 +125,7 @@ def _pieces(summary: WindowSummary, limit: int) -> Iterator[WindowSummary]:
         halves[0][name], halves[1][name] = items[:middle], items[middle:]
     yield from _pieces(replace(summary, **halves[0]), limit)
     # What is counted once stands in the first half alone.
-    once: dict[str, Any] = {"severities": {}, "late": 0, "rejected": 0, "instances": (), "nodes": ()}
+    once: dict[str, Any] = {"severities": {}, "late": 0, "rejected": 0}
     yield from _pieces(replace(summary, **halves[1], **once), limit)
 
 

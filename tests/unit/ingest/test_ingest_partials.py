@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,7 +85,25 @@ def test_a_large_window_is_cut_to_what_a_broker_takes() -> None:
     assert max(len(encode(Message(part=part))) for part in parts) < 50_000
 
 
-@pytest.mark.parametrize("value", [b"", b"\x02rest", b"\x01garbage", encode(Message())[:-3]])
+def test_a_service_of_endless_instances_fits_records_too() -> None:
+    """Instances, nodes and renamed ids are shared out like all else, and merge into what they were."""
+    names = tuple(f"{number:08x}-{number * 2654435761 % 2**32:08x}" for number in range(4_000))
+    crowd = replace(
+        _summary("cart", 1, 0),
+        instances=names,
+        nodes=tuple((name, f"node-{name}") for name in names),
+        renamed=tuple((f"tpl_{name}", "t0000") for name in names),
+    )
+    parts = parts_of([crowd], owner="i0", number=0, limit=50_000)
+    assert max(len(msgspec.msgpack.encode(part)) for part in parts) < 51_000
+    assert reduce(merge, [one for part in parts for one in part.summaries]) == crowd
+
+
+BOMB = b"\x01\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00"
+"""A frame that says it unpacks to a terabyte."""
+
+
+@pytest.mark.parametrize("value", [b"", b"\x02rest", b"\x01garbage", encode(Message())[:-3], BOMB])
 def test_what_is_no_message_is_refused(value: bytes) -> None:
     """Damage and other versions are told, never misread."""
     with pytest.raises(PartialError):
