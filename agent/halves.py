@@ -124,12 +124,12 @@ class DetectHalf(Pipeline):
         self.counts.records += 1
         try:
             message = decode(record.value)
+            if message.part is not None:
+                self._merged.add(message.part)
         except PartialError as error:
             reject = Reject(reason=RejectReason.MALFORMED, detail=f"between ingest and detect: {error}")
             self._refuse(record, (reject,))
             return Receipt(rejects=(reject,))
-        if message.part is not None:
-            self._merged.add(message.part)
         if message.alert is not None:
             super()._alert(message.alert, max(message.alert.time, self.windows.stream_time(wall)))
         if message.mark is not None:

@@ -18,7 +18,7 @@ import zstandard
 from ingest.collect import ServiceKey
 from ingest.merge import merge
 from ingest.naming import Naming
-from ingest.partials import Mark, Part
+from ingest.partials import Mark, Part, PartialError
 from ingest.rates import KnownCounter, Rates
 from ingest.record import SECOND, Nanos
 from ingest.summary import ClosedWindow, WindowSummary
@@ -101,7 +101,17 @@ class MergedWindows:
         self._watermark.forget(gone)
 
     def add(self, part: Part) -> None:
-        """Take a part; one of the same owner and number is replaced."""
+        """Take a part; one of the same owner and number is replaced.
+
+        Raises `PartialError` on one of windows that are not these, which nothing here could ever close.
+        """
+        end = part.start + self._width
+        if part.start % self._width or any(
+            (one.start, one.end) != (part.start, end) for one in part.summaries
+        ):
+            raise PartialError(
+                f"its windows are not of {self._width // SECOND} s: windows.width must be the same everywhere"
+            )
         if self._next is not None and part.start < self._next:
             for summary in part.summaries:
                 key = (summary.environment, summary.service)

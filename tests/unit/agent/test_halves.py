@@ -43,12 +43,12 @@ class SeenDetect(DetectHalf, Seen):
     """The same for the second half."""
 
 
-def _ingest(owner: str) -> IngestHalf:
+def _ingest(owner: str, width: Nanos = 10 * SECOND) -> IngestHalf:
     return IngestHalf(
         owner=owner,
         decode=Decode({"^.*": TopicDefaults(format="json")}),
         redactor=Redactor(b"key"),
-        windows=Windows(Templates(), whole=False),
+        windows=Windows(Templates(), width=width, whole=False),
     )
 
 
@@ -203,6 +203,23 @@ def test_time_waits_for_a_source_until_it_is_silent() -> None:
         assert len(detect.closed) == (0 if window < 2 else len(detect.closed))
     assert detect.closed
     assert sum(summary.lines for summary in detect.closed[0].summaries) == 5
+
+
+def test_parts_of_other_windows_are_refused_with_what_to_set() -> None:
+    """An ingest process of another width would fill the memory with what no window here ever takes up."""
+    half = _ingest("i0", width=4 * SECOND)
+    _take(half, _records(0)[0], 0)
+    _take(half, _records(1)[0], 1)
+    parts = half.outcome().parts
+    assert len(parts) > 1
+    detect = _detect()
+    for number, part in enumerate(parts):
+        origin = Origin(topic=TOPIC, partition=0, offset=number)
+        record = Record(origin=origin, value=encode(Message(part=part)), received=T0)
+        (reject,) = detect.take(record, T0).rejects
+        assert "windows.width" in reject.detail
+    assert detect.windows.buffered == 0
+    assert len(detect.outcome().refused) == len(parts)
 
 
 def test_alerts_reach_the_half_that_correlates() -> None:
