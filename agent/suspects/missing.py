@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.suspects.sides import Sides
+    from agent.suspects.sides import ServiceSide, Sides
 
 ENOUGH_WINDOWS = 12
 """Windows of normal times from which a level can be told from a chance."""
 ERROR = 17
 TROUBLED, MIN_ERRORS = 0.5, 10
 """Share of the incident's error lines a window from which normal times were none, and how many at least."""
+MIN_UNTIMELY = 10
 NAMED = 5
 
 
 def missing_telemetry(sides: Sides) -> tuple[str, ...]:
     """Return one sentence for each thing that was not there."""
-    return (*_baseline(sides), *_signals(sides), *_services(sides))
+    return (*_baseline(sides), *_signals(sides), *_services(sides), *_clocks(sides))
 
 
 def _baseline(sides: Sides) -> Iterator[str]:
@@ -56,6 +57,25 @@ def _services(sides: Sides) -> Iterator[str]:
         yield f"nothing from {_named(gone)} in the incident"
     if unseen:
         yield f"nothing from {_named(unseen)} in normal times"
+
+
+def _clocks(sides: Sides) -> Iterator[str]:
+    """Yield services of which more came too late, or from too far ahead, than in time."""
+    halves = (sides.baseline, sides.incident)
+    odd = {
+        name
+        for half in halves
+        for name, side in half.items()
+        if side.untimely >= MIN_UNTIMELY and side.untimely > _timely(side)
+    }
+    if odd:
+        yield f"most of what {_named(sorted(odd))} sent bears a wrong time: the clock may be off"
+
+
+def _timely(side: ServiceSide) -> int:
+    """Return how many lines, spans and samples are there to compare."""
+    spans = sum(flow.count for flow in side.operations.values())
+    return side.lines + spans + sum(len(samples) for samples in side.series.values())
 
 
 def _named(services: list[str]) -> str:

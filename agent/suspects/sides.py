@@ -69,6 +69,8 @@ class ServiceSide:
     changes: list[ChangeEvent] = field(default_factory=list)
     hops: dict[str, list[float]] = field(default_factory=dict)
     """Seconds between a line of this service and the next one of its trace, where another wrote that."""
+    untimely: int = 0
+    """Records that came too late for their window, or from too far ahead."""
 
     @property
     def lines(self) -> int:
@@ -178,6 +180,7 @@ def _side(windows: list[WindowSummary]) -> ServiceSide:
     for window in windows:
         side.instances.update(window.instances)
         side.changes.extend(window.changes)
+        side.untimely += window.late + window.rejected
         _add_templates(side, window)
         _add_series(side, window)
     _add_flows(side, windows)

@@ -1,0 +1,73 @@
+"""The parts that windows of made incidents are made of."""
+
+from __future__ import annotations
+
+import zlib
+
+from ingest.events import MetricKind
+from ingest.record import SECOND, Nanos, Origin
+from ingest.summary import Line, SeriesKey, SeriesWindow, TemplateCount
+
+WIDTH: Nanos = 10 * SECOND
+BEGIN: Nanos = 1_700_000_000 * SECOND
+
+
+def template(
+    begin: Nanos,
+    service: str,
+    index: int,
+    text: str,
+    count: int,
+    *,
+    severity: int = 9,
+    traces: bool = False,
+    at: float = 0.0,
+) -> TemplateCount:
+    """Return a template's count in window `index`, with lines that may be of traces."""
+    start = begin + index * WIDTH
+    lines = tuple(
+        Line(
+            time=start + number * SECOND + round(at * SECOND),
+            origin=origin(3 * index + number),
+            text=text,
+            trace_id=f"trace {index} {number}" if traces else None,
+        )
+        for number in range(min(count, 3))
+    )
+    return TemplateCount(
+        template_id=template_id(service, text),
+        template=text,
+        count=max(count, 1),
+        severity_number=severity,
+        first=start,
+        last=start + SECOND,
+        lines=lines,
+    )
+
+
+def template_id(service: str, text: str) -> str:
+    """Return the id of a service's template."""
+    return f"tpl_{zlib.crc32(f'{service} {text}'.encode()):08x}"
+
+
+def origin(offset: int) -> Origin:
+    """Return a place in the one topic."""
+    return Origin(topic="logs", partition=0, offset=offset)
+
+
+def gauge(
+    begin: Nanos, index: int, name: str, value: float, unit: str, kind: MetricKind = MetricKind.GAUGE
+) -> SeriesWindow:
+    """Return a window of a series with two samples."""
+    start = begin + index * WIDTH
+    samples = ((start, value), (start + 5 * SECOND, value))
+    return SeriesWindow(
+        key=SeriesKey(name=name, instance="pod-1"),
+        kind=kind,
+        unit=unit,
+        samples=samples,
+        count=2,
+        total=2 * value,
+        minimum=value,
+        maximum=value,
+    )
