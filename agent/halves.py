@@ -46,7 +46,7 @@ class IngestHalf(Pipeline):
             minutes=Minutes(),
         )
         self._owner, self._windows = owner, windows
-        self._number = 0
+        self._number = self._since = self._life = 0
         self._wall: Nanos = 0
         self._told_sources: tuple[Partition, ...] = ()
 
@@ -54,6 +54,10 @@ class IngestHalf(Pipeline):
     def hurried(self) -> bool:
         """True when detection waits for something: parts, or a word that a partition is read here now."""
         return bool(self._outcome.parts) or self._sources() != self._told_sources
+
+    def begin(self, epoch: int) -> None:
+        """Say from now on that what an earlier life published beyond this state is void."""
+        self._life, self._since = epoch, self._number
 
     def tick(self, wall: Nanos) -> None:
         """Move stream time to `wall`; windows that close become parts."""
@@ -70,7 +74,13 @@ class IngestHalf(Pipeline):
         done = super().outcome()
         self._told_sources = self._sources()
         if self._told_sources:
-            done.mark = Mark(owner=self._owner, reached=self._windows.reached, sources=self._told_sources)
+            done.mark = Mark(
+                owner=self._owner,
+                reached=self._windows.reached,
+                sources=self._told_sources,
+                life=self._life,
+                since=self._since,
+            )
         return done
 
     def dump(self) -> bytes:
@@ -93,7 +103,9 @@ class IngestHalf(Pipeline):
 
     def _judge(self, closed: ClosedWindow) -> None:
         self.counts.windows += 1
-        parts = parts_of(closed.summaries, owner=self._owner, number=self._number)
+        parts = parts_of(
+            closed.summaries, owner=self._owner, number=self._number, life=self._life, since=self._since
+        )
         self._number += len(parts)
         self._outcome.parts.extend(parts)
 
@@ -122,10 +134,11 @@ class DetectHalf(Pipeline):
         if record.origin.topic.startswith(HTTP):
             return super().take(record, wall)
         self.counts.records += 1
+        partition = (record.origin.topic, record.origin.partition)
         try:
             message = decode(record.value)
             if message.part is not None:
-                self._merged.add(message.part)
+                self._merged.add(message.part, partition=partition)
         except PartialError as error:
             reject = Reject(reason=RejectReason.MALFORMED, detail=f"between ingest and detect: {error}")
             self._refuse(record, (reject,))
@@ -133,8 +146,7 @@ class DetectHalf(Pipeline):
         if message.alert is not None:
             super()._alert(message.alert, max(message.alert.time, self.windows.stream_time(wall)))
         if message.mark is not None:
-            origin = record.origin
-            self._merged.mark(message.mark, partition=(origin.topic, origin.partition), wall=wall)
+            self._merged.mark(message.mark, partition=partition, wall=wall)
         return Receipt(events=1)
 
     def load(self, state: bytes) -> None:

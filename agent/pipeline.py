@@ -150,6 +150,9 @@ class Pipeline:
         """True when somebody waits for the next commit: never, where all stages are in one process."""
         return False
 
+    def begin(self, epoch: int) -> None:
+        """Hear which life of its owner this is, once its state stands; only what is published tells."""
+
     def hand_over(self) -> None:
         """Get ready to lose partitions, or to end: nothing, where the stored state says where to go on."""
 

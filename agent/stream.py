@@ -158,6 +158,7 @@ class Stream:
         self.pipeline = self._build()
         if restored.snapshot is not None:
             self._load(Snapshot(recent=restored.snapshot, base=restored.base, windows=restored.windows))
+        self.pipeline.begin(self._epoch)
         self.pipeline.models.follow(restored.models)
         self._statuses = {(one.detector, one.number): one.status for one in restored.models}
         self.pipeline.heed_mutes((*self._mutes, *self._store.mutes(self._past())))

@@ -26,8 +26,9 @@ from ingest.templates import Templates
 from ingest.watermark import Partition, PartitionTime, Watermark
 from ingest.windows import MAX_EMPTY
 
-_Id = tuple[str, int]
-"""Owner and number of a part."""
+_Id = tuple[str, str, int]
+"""The partition of the topic that a part came on, its owner and its number."""
+_MAX_OWNERS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class _Source:
 class _State:
     """Everything between two calls."""
 
-    open: tuple[Part, ...]
+    open: tuple[tuple[str, Part], ...]
+    lives: tuple[tuple[str, str, int], ...]
     sources: tuple[_Source, ...]
     time: Nanos | None
     next_start: Nanos | None
@@ -68,6 +70,8 @@ class MergedWindows:
         self._naming = Naming(templates)
         self._rates = Rates(limit=series_limit)
         self._open: dict[Nanos, dict[_Id, Part]] = {}
+        self._lives: dict[tuple[str, str], int] = {}
+        """By partition of the topic and owner: the life that spoke there last."""
         self._next: Nanos | None = None
         self._late: dict[ServiceKey, int] = {}
         self._late_total = 0
@@ -100,8 +104,8 @@ class MergedWindows:
         ]
         self._watermark.forget(gone)
 
-    def add(self, part: Part) -> None:
-        """Take a part; one of the same owner and number is replaced.
+    def add(self, part: Part, *, partition: Partition) -> None:
+        """Take a part that came on `partition` of the topic; one of the same owner and number is replaced.
 
         Raises `PartialError` on one of windows that are not these, which nothing here could ever close.
         """
@@ -112,16 +116,31 @@ class MergedWindows:
             raise PartialError(
                 f"its windows are not of {self._width // SECOND} s: windows.width must be the same everywhere"
             )
+        self._hear(part, partition)
         if self._next is not None and part.start < self._next:
             for summary in part.summaries:
                 key = (summary.environment, summary.service)
                 self._late[key] = self._late.get(key, 0) + max(1, summary.lines)
                 self._late_total += max(1, summary.lines)
             return
-        self._open.setdefault(part.start, {})[part.owner, part.number] = part
+        self._open.setdefault(part.start, {})[_name(partition), part.owner, part.number] = part
+
+    def _hear(self, said: Part | Mark, partition: Partition) -> None:
+        """Where another life of an owner speaks, drop what the one before had not stored."""
+        key = (_name(partition), said.owner)
+        before = self._lives.pop(key, None)
+        self._lives[key] = said.life
+        if before is None and len(self._lives) > _MAX_OWNERS:
+            del self._lives[next(iter(self._lives))]
+        if before in (None, said.life):
+            return
+        for parts in self._open.values():
+            for one in [one for one in parts if one[:2] == key and one[2] >= said.since]:
+                del parts[one]
 
     def mark(self, mark: Mark, *, partition: Partition, wall: Nanos) -> None:
         """Note how far an owner is, as `partition` of the topic says."""
+        self._hear(mark, partition)
         known = self._watermark.partitions
         known.pop(partition, None)  # it has spoken: from now on its sources are what time waits for
         for topic, number in mark.sources:
@@ -148,7 +167,12 @@ class MergedWindows:
     def dump(self) -> bytes:
         """Return the complete state, compressed."""
         state = _State(
-            open=tuple(part for start in sorted(self._open) for _, part in sorted(self._open[start].items())),
+            open=tuple(
+                (one[0], part)
+                for start in sorted(self._open)
+                for one, part in sorted(self._open[start].items())
+            ),
+            lives=tuple((*key, life) for key, life in self._lives.items()),
             sources=tuple(
                 _Source(partition=key, spoke=one.spoke, awake=one.awake, newest=one.newest)
                 for key, one in self._watermark.partitions.items()
@@ -171,8 +195,9 @@ class MergedWindows:
                 f"the state of merged windows cannot be read ({type(error).__name__}); start without it"
             ) from error
         self._open = {}
-        for part in saved.open:
-            self._open.setdefault(part.start, {})[part.owner, part.number] = part
+        for partition, part in saved.open:
+            self._open.setdefault(part.start, {})[partition, part.owner, part.number] = part
+        self._lives = {(partition, owner): life for partition, owner, life in saved.lives}
         self._watermark.time = saved.time
         self._watermark.partitions = {
             one.partition: PartitionTime(spoke=one.spoke, awake=one.awake, newest=one.newest)

@@ -1,9 +1,10 @@
 """Between ingest and detect processes: partial summaries, how far each source is, alerts; as Kafka records.
 
 Order: what a process publishes of a window comes before the mark that says it is done with it, on every
-partition. Repeats: a part carries its owner and a number, and the same number after a crash replaces what
-came under it before. Loss: none here; a part that does not fit a record is cut into several, which merge
-into what it was.
+partition. Repeats: a part carries its owner's life (the epoch) and a number; what a life published from the
+number on with which the next one begins was not stored when it ended, will be said again and is void. Where
+another owner reads on instead, it counts twice. Loss: none here; a part that does not fit a record is cut
+into several, which merge into what it was.
 """
 
 from __future__ import annotations
@@ -41,10 +42,14 @@ class Part:
 
     owner: str
     number: int
-    """Counts the owner's parts; a part repeated after a crash has the number it had before."""
+    """Counts the owner's parts; goes on after a crash where its state was last stored."""
     environment: str
     start: Nanos
     summaries: tuple[WindowSummary, ...]
+    life: int = 0
+    """The owner's epoch."""
+    since: int = 0
+    """Number with which this life began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,8 @@ class Mark:
     reached: Nanos | None
     sources: tuple[Partition, ...]
     """Source partitions that the owner reads and that are not idle."""
+    life: int = 0
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,13 @@ def decode(value: bytes) -> Message:
 
 
 def parts_of(
-    summaries: Sequence[WindowSummary], *, owner: str, number: int, limit: int = MAX_RAW
+    summaries: Sequence[WindowSummary],
+    *,
+    owner: str,
+    number: int,
+    life: int = 0,
+    since: int = 0,
+    limit: int = MAX_RAW,
 ) -> list[Part]:
     """Return a closed window's summaries as parts that fit a record each, numbered from `number`."""
     groups: list[tuple[str, Nanos, list[WindowSummary]]] = []
@@ -107,7 +120,15 @@ def parts_of(
             last[2].append(summary)
             size += length
     return [
-        Part(owner=owner, number=number + index, environment=environment, start=start, summaries=tuple(held))
+        Part(
+            owner=owner,
+            number=number + index,
+            environment=environment,
+            start=start,
+            summaries=tuple(held),
+            life=life,
+            since=since,
+        )
         for index, (environment, start, held) in enumerate(groups)
     ]
 

@@ -161,6 +161,39 @@ def test_a_restart_that_repeats_its_parts_changes_nothing() -> None:
     assert len(detect.closed) > LAST - 3
 
 
+def test_what_a_life_had_not_stored_is_void_whatever_number_comes_next() -> None:
+    """What was published, not stored and read elsewhere, the owner's next life takes back."""
+    detect = _detect()
+    topic = Topic(detect)
+    first, second = _ingest("i0"), _ingest("i1")
+    first.begin(1)
+    for window in range(LAST):
+        one, two = _records(window)
+        if window == 5:
+            state = first.dump()
+            for record in one:
+                first.take(record, T0 + 50 * SECOND)
+            first.hand_over()
+            topic.publish(first.outcome(), T0 + 52 * SECOND)
+            first = _ingest("i0")
+            first.load(state)
+            first.begin(2)
+            first.windows.expect([("a", 2)], wall=T0 + 52 * SECOND)
+            topic.publish(first.outcome(), T0 + 52 * SECOND)
+            topic.detect = restored = _detect()
+            restored.load(detect.dump())
+            restored.closed, detect = detect.closed, restored
+        moved = window >= 5
+        for half, records in ((first, [] if moved else one), (second, [*one, *two] if moved else two)):
+            wall = _take(half, records, window)
+            topic.publish(half.outcome(), wall)
+        detect.tick(wall)
+    lines = [sum(s.lines for s in window.summaries) for window in detect.closed]
+    assert len(lines) > 7
+    assert lines == [10] * len(lines)
+    assert detect.windows.counts["late"] == 0
+
+
 def test_a_partition_that_moves_leaves_no_hole() -> None:
     """What a process still held when it ended is published; who takes its partition over adds the rest."""
     detect = _detect()
