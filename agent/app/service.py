@@ -42,7 +42,8 @@ from ingest.sources.replay import ReplaySource
 log = structlog.get_logger(__name__)
 
 HOUR = 3600.0
-INGEST_LOOPS = frozenset({"stream", "housekeeping"})
+INGEST_LOOPS = frozenset({"stream"})
+"""What is old is for a process that detects to say: one without partitions knows no time but the clock's."""
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
