@@ -7,7 +7,7 @@ and at another time. Each kind of fault leaves traces in all signals that would 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -23,10 +23,18 @@ from ingest.summary import (
     TemplateCount,
     WindowSummary,
 )
-from tests.support.made_windows import BEGIN, WIDTH, gauge, origin, template, template_id
+from tests.support.made_windows import (
+    BEGIN,
+    NORMAL,
+    TROUBLED,
+    WIDTH,
+    gauge,
+    operation,
+    origin,
+    template,
+    template_id,
+)
 
-NORMAL, TROUBLED = 24, 15
-"""Windows before the onset and after it."""
 NAMES = tuple(f"{word}-unit" for word in ("amber", "birch", "cedar", "dunes", "ember", "fjord", "grove"))
 OTHER_NAMES = ("zinc-node", "yarn-node", "xray-node", "wolf-node", "vine-node", "umber-node", "tide-node")
 FAULTS = ("cpu", "errors", "path", "missing", "order", "silence", "change", "multiplied", "answers")
@@ -42,11 +50,21 @@ class Made:
     culprit: int
     fault: str
     spans: bool
+    mesh: bool
     windows: tuple[WindowSummary, ...] = ()
 
     @property
     def onset(self) -> Nanos:
         return self.begin + NORMAL * WIDTH
+
+    def above(self) -> set[int]:
+        """Return who asks the broken one, directly or through others: its trouble shows there, too."""
+        found = {self.culprit}
+        while True:
+            more = {place for place, asked in enumerate(self.callees) if found.intersection(asked)}
+            if more <= found:
+                return found - {self.culprit}
+            found |= more
 
     def sides(self, held: Sequence[WindowSummary] | None = None) -> Sides:
         """Return both sides of these windows, by default of all."""
@@ -61,12 +79,12 @@ class Made:
 def made(seed: int, *, names: tuple[str, ...] = NAMES, begin: Nanos = BEGIN) -> Made:
     """Return the incident of this number."""
     rng = random.Random(seed)
+    fault = FAULTS[seed % len(FAULTS)]
     callees: list[set[int]] = [set() for _ in names]
     for place in range(1, len(names)):
         callees[rng.randrange(place)].add(place)
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 and fault != "multiplied":
             callees[rng.randrange(place)].add(place)
-    fault = FAULTS[seed % len(FAULTS)]
     calling = [place for place in range(len(names)) if callees[place]]
     plan = Made(
         names=names,
@@ -75,6 +93,7 @@ def made(seed: int, *, names: tuple[str, ...] = NAMES, begin: Nanos = BEGIN) -> 
         culprit=rng.choice(calling) if fault in {"missing", "multiplied"} else rng.randrange(1, len(names)),
         fault=fault,
         spans=fault != "answers" and rng.random() < 0.7,
+        mesh=rng.random() < 0.5,
     )
     held = []
     for index in range(NORMAL + TROUBLED):
@@ -84,22 +103,6 @@ def made(seed: int, *, names: tuple[str, ...] = NAMES, begin: Nanos = BEGIN) -> 
             if not (fault == "silence" and index >= NORMAL and place == plan.culprit):
                 held.append(_window(plan, place, index, load, chance))
     return replace(plan, windows=tuple(held))
-
-
-def idle(plan: Made, name: str = "idle-unit") -> tuple[WindowSummary, ...]:
-    """Return the windows of a service that nobody asks and that does the same all the time."""
-    return tuple(
-        WindowSummary(
-            environment="made",
-            service=name,
-            start=plan.begin + index * WIDTH,
-            end=plan.begin + (index + 1) * WIDTH,
-            severities={9: 2},
-            templates=(template(plan.begin, name, index, "waiting for work", 2),),
-            series=(gauge(plan.begin, index, "cpu_usage", 3.0, "%"),),
-        )
-        for index in range(NORMAL + TROUBLED)
-    )
 
 
 def _window(plan: Made, place: int, index: int, load: int, rng: random.Random) -> WindowSummary:
@@ -131,7 +134,7 @@ def _window(plan: Made, place: int, index: int, load: int, rng: random.Random) -
         severities=severities,
         templates=tuple(sorted(templates, key=lambda one: one.template_id)),
         pairs=(pair,) if whole else (),
-        operations=_operations(plan, place, load, fault, rng) if plan.spans else (),
+        operations=_operations(plan, place, load, fault, rng, ill=ill) if plan.spans else (),
         calls=_calls(plan, place, load, index, rng) if plan.spans else (),
         series=tuple(sorted(_series(plan, place, index, load, rng), key=lambda one: one.key)),
         instances=("pod-1",),
@@ -140,26 +143,13 @@ def _window(plan: Made, place: int, index: int, load: int, rng: random.Random) -
 
 
 def _operations(
-    plan: Made, place: int, load: int, fault: str, rng: random.Random
+    plan: Made, place: int, load: int, fault: str, rng: random.Random, *, ill: bool
 ) -> tuple[OperationWindow, ...]:
     own = 0.01 * (12 if fault == "cpu" else 1)
     took = [own * rng.lognormvariate(0, 0.1) for _ in range(load)]
-    served = OperationWindow(
-        operation=f"POST /{place}",
-        count=load,
-        errors=load // 2 if fault == "errors" else 0,
-        entry=load,
-        duration=sketch([one + 0.02 for one in took]),
-        self_time=sketch(took),
-    )
-    inner = OperationWindow(
-        operation=f"write {place}",
-        count=load,
-        errors=0,
-        entry=0,
-        duration=sketch([0.004] * load),
-        self_time=sketch([0.004] * load),
-    )
+    errors = load // 2 if fault == "errors" else load // 4 if _shows(plan, place, ill=ill) else 0
+    served = operation(f"POST /{place}", took, errors=errors, entry=load)
+    inner = operation(f"write {place}", [0.004] * load)
     return (served,) if fault == "missing" else (served, inner)
 
 
@@ -197,20 +187,32 @@ def _series(plan: Made, place: int, index: int, load: int, rng: random.Random) -
         gauge(plan.begin, index, "cpu_usage", 96.0 if fault == "cpu" else rng.gauss(25, 1), "%"),
         gauge(plan.begin, index, "memory_rss", rng.gauss(2e8, 1e6), "By"),
         gauge(plan.begin, index, "jobs_total", 100.0 + 20.0 * index, "", kind=MetricKind.CUMULATIVE),
-        gauge(plan.begin, index, "http_requests.rate", load * (20.0 if asked_more else 1.0) * 0.1, "1/s"),
+        gauge(
+            plan.begin,
+            index,
+            "http_requests.rate",
+            load * rng.uniform(1.9, 2.1) * (1.0 if asked_more else 0.05),
+            "1/s",
+        ),
     ]
     if not plan.spans:
         slow = 0.6 if fault in {"answers", "cpu"} else rng.gauss(0.02, 0.001)
         found.append(gauge(plan.begin, index, "response_time", slow, "s"))
-    for callee in plan.callees[place]:
-        late = 0.4 if _late(plan, place, callee, ill=ill) else 0.0
-        found.append(gauge(plan.begin, index, f"latency_p50.to.{plan.names[callee]}", 0.022 + late, "s"))
-    found.extend(
-        gauge(plan.begin, index, f"latency_p50.from.{caller}", 0.02, "s")
-        for caller, asked in zip(plan.names, plan.callees, strict=True)
-        if place in asked
-    )
+    if plan.mesh:
+        found.extend(_mesh(plan, place, index, ill=ill))
     return found
+
+
+def _mesh(plan: Made, place: int, index: int, *, ill: bool) -> Iterator[SeriesWindow]:
+    """Yield how long calls took as their callers and as their callees measured it."""
+    slow = plan.culprit if ill and plan.fault == "answers" else None
+    for callee in plan.callees[place]:
+        took = 0.6 if callee == slow else 0.02
+        late = 0.4 if _late(plan, place, callee, ill=ill) else 0.002
+        yield gauge(plan.begin, index, f"latency_p50.to.{plan.names[callee]}", took + late, "s")
+    for caller, asked in zip(plan.names, plan.callees, strict=True):
+        if place in asked:
+            yield gauge(plan.begin, index, f"latency_p50.from.{caller}", 0.6 if place == slow else 0.02, "s")
 
 
 def _templates(plan: Made, place: int, index: int, load: int, rng: random.Random) -> list[TemplateCount]:
@@ -233,10 +235,17 @@ def _templates(plan: Made, place: int, index: int, load: int, rng: random.Random
             template(plan.begin, name, index, "KeyError: <*> raised while packing", load // 2, severity=17)
         )
     reached = plan.culprit in plan.callees[place]
+    if _shows(plan, place, ill=ill):
+        text = "request failed: 500 Internal Server Error"
+        found.append(template(plan.begin, name, index, text, rng.randint(1, load // 2), severity=17))
     if ill and reached and plan.fault in {"errors", "silence", "path"}:
         text = f"asking {plan.names[plan.culprit]} failed: connection refused"
         found.append(template(plan.begin, name, index, text, load // 3, severity=17))
     return found
+
+
+def _shows(plan: Made, place: int, *, ill: bool) -> bool:
+    return ill and plan.fault in {"errors", "silence", "answers", "cpu"} and place in plan.above()
 
 
 def _at(plan: Made, place: int, *, ill: bool) -> float:

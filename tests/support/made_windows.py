@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 from ingest.events import MetricKind
 from ingest.record import SECOND, Nanos, Origin
-from ingest.summary import Line, SeriesKey, SeriesWindow, TemplateCount
+from ingest.sketch import sketch
+from ingest.summary import Line, OperationWindow, SeriesKey, SeriesWindow, TemplateCount, WindowSummary
 
 WIDTH: Nanos = 10 * SECOND
 BEGIN: Nanos = 1_700_000_000 * SECOND
+NORMAL, TROUBLED = 24, 15
+"""Windows before the onset and after it."""
 
 
 def template(
@@ -70,4 +74,32 @@ def gauge(
         total=2 * value,
         minimum=value,
         maximum=value,
+    )
+
+
+def operation(name: str, own: Sequence[float], *, errors: int = 0, entry: int = 0) -> OperationWindow:
+    """Return spans that took so many seconds by themselves, and a bit more where requests enter."""
+    return OperationWindow(
+        operation=name,
+        count=len(own),
+        errors=errors,
+        entry=entry,
+        duration=sketch([one + (0.02 if entry else 0.0) for one in own]),
+        self_time=sketch(own),
+    )
+
+
+def idle(begin: Nanos, name: str = "idle-unit") -> tuple[WindowSummary, ...]:
+    """Return the windows of a service that nobody asks and that does the same all the time."""
+    return tuple(
+        WindowSummary(
+            environment="made",
+            service=name,
+            start=begin + index * WIDTH,
+            end=begin + (index + 1) * WIDTH,
+            severities={9: 2},
+            templates=(template(begin, name, index, "waiting for work", 2),),
+            series=(gauge(begin, index, "cpu_usage", 3.0, "%"),),
+        )
+        for index in range(NORMAL + TROUBLED)
     )
