@@ -1,4 +1,4 @@
-"""`faultline run`: the whole service in one process."""
+"""`faultline run`: the whole service in one process, or its part of several."""
 
 from __future__ import annotations
 
@@ -33,21 +33,24 @@ def command(config: Path | None, role: str | None, owner: str | None) -> None:
 
     Runs until SIGTERM or Ctrl-C, then finishes its step, commits and leaves the group.
 
-    One process does everything. When one core is not enough, start as many of role ingest as there are
-    partitions to read, and one of role detect; they share the configuration with its redaction_key, a
-    PostgreSQL and the topic kafka.windows_topic. Which process reads what is Kafka's to say: parts of a
-    window are merged whoever made them. Keep the spans of a trace, and the lines of a session, on one
-    partition. Detection and incidents are not shared out: one process of role detect sees everything.
+    One process does everything. When one core is not enough, start several of role ingest, no more than a
+    topic has partitions, and one of role detect; they share the configuration with its redaction_key, a
+    PostgreSQL and the topic kafka.windows_topic. On one machine give each a port of its own. Which process
+    reads what is Kafka's to say: parts of a window are merged whoever made them. Keep the spans of a trace,
+    and the lines of a session, on one partition. Detection and incidents are not shared out: one process of
+    role detect sees everything. Send telemetry over HTTP to one of role ingest.
+
     After a kill start the same owner again: what it had read of windows that are still open stands in its
-    state, and is late once windows.idle seconds have passed.
+    state, and is late once windows.idle seconds have passed. Lines published within the moment before the
+    kill may count twice if another process reads on first.
 
     \b
     Example:
       FAULTLINE_KAFKA__BOOTSTRAP_SERVERS=localhost:9092 faultline run
       faultline run --config faultline.yaml
       faultline run --config faultline.yaml --role ingest --owner ingest-0
-      faultline run --config faultline.yaml --role ingest --owner ingest-1
-      faultline run --config faultline.yaml --role detect --owner detect-0
+      FAULTLINE_HTTP__PORT=8322 faultline run --config faultline.yaml --role ingest --owner ingest-1
+      FAULTLINE_HTTP__PORT=8323 faultline run --config faultline.yaml --role detect --owner detect-0
     """
     chosen = {"role": role, "owner": owner}
     try:
