@@ -144,7 +144,7 @@ class Sequences(Stateful[_State]):
         service.model.lost = service.late / max(service.lines, 1.0)
         self._follow(service, summary)
         for template in summary.templates:
-            if _grave(template):
+            if template.template_id in service.model.known.having and _grave(template):
                 service.model.grave.add(template.template_id)
             service.templates[template.template_id] = _Template(
                 text=template.template,

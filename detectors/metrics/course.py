@@ -54,7 +54,9 @@ class Course(msgspec.Struct, array_like=True, gc=False):
     """Longest time between two windows with samples."""
 
     def came(self, start: Nanos, end: Nanos, values: Sequence[float]) -> None:
-        """Learn one window's finite values."""
+        """Learn one window's finite values; a window that comes late, or twice, is none."""
+        if end <= self.last:
+            return
         if self.seen:
             gap = float(max(start - self.last, 0))
             self.pause = max(self.pause * _FADE, 0.5 * gap if self.missing(start) else gap)

@@ -198,3 +198,14 @@ def test_what_nobody_takes_is_bounded() -> None:
     _feed(detector, 26, _window(26, 0))
     assert len(detector.take()) == MAX_TAKEN
     assert detector.take() == ()
+
+
+def test_ever_new_failures_outside_of_all_keys_leave_nothing_behind() -> None:
+    """Which templates speak of failure is remembered only of those that keys have."""
+    changing, same = _known(), _known()
+    for index in range(60, 90):
+        for detector, name in ((changing, index), (same, 60)):
+            lines = [template(f"t_bad{name}_{n}", 1, index, severity=17) for n in range(500)]
+            window = _window(index, 1)
+            _feed(detector, index, replace(window, templates=(*window.templates, *lines)))
+    assert len(changing.dump()) < 1.1 * len(same.dump())

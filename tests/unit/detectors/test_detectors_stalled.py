@@ -238,3 +238,17 @@ def test_no_more_series_than_there_is_room_for() -> None:
     other.load(detector.dump())
     assert len(detector.dump()) < 2_000
     assert other.dump() == detector.dump()
+
+
+@pytest.mark.parametrize("ago", [60, 240])
+def test_a_window_that_comes_late_makes_nobody_miss_anything(ago: int) -> None:
+    """A series of once a minute that an old window tells of again was there a minute ago all the same."""
+    detector = Stalled()
+    found: list[Anomaly] = []
+    for index in range(400):
+        shown = [moving(index)] if index % 6 == 0 else []
+        found.extend(detector.observe(metrics(index, [moving(index, "load"), *shown])))
+        if index == 302:
+            found.extend(detector.observe(metrics(index - 2 - ago, [moving(index - 2 - ago)])))
+        found.extend(detector.tick(start_of(index + 1)))
+    assert found == []
