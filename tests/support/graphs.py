@@ -53,7 +53,10 @@ def words(text: str) -> int:
 
 
 def investigation(
-    model: ScriptedChat | None, said: list[Analysis], saver: BaseCheckpointSaver[Any] | None = None
+    model: ScriptedChat | None,
+    said: list[Analysis],
+    saver: BaseCheckpointSaver[Any] | None = None,
+    reader: Memory | None = None,
 ) -> Investigation:
     def write(stage: Stage) -> Write:
         return Write(stage=stage, context=NoAnomalies(), publish=said.append, clock=time.time)
@@ -63,7 +66,7 @@ def investigation(
         prompt = find_prompt("explain@1", load_prompts())
         hypothesise = Hypothesise(model=model, prompt=prompt, budget=Budget(), count=words)
     nodes = Nodes(
-        gather=Gather(Memory()),
+        gather=Gather(reader or Memory()),
         retrieve=Retrieve(Steps()),
         state_facts=write(Stage.STATISTICS),
         hypothesise=hypothesise,

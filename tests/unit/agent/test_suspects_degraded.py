@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.analysis import Ranking
+from agent.analysis import Ranking, Verdict
 from agent.suspects import Sides, gather_findings, rank_suspects
 from ingest.record import SECOND
 from ingest.summary import WindowSummary
-from tests.support.shop import END, ONSET, WIDTH, windows
+from tests.support.graphs import investigation
+from tests.support.shop import END, ONSET, WIDTH, Memory, request, windows
 
 Windows = tuple[WindowSummary, ...]
 
@@ -89,3 +90,20 @@ def test_poor_telemetry_is_said_and_makes_less_sure(spoil: Callable[[Windows], W
 def test_one_signal_less_still_finds_the_broken_service(spoil: Callable[[Windows], Windows]) -> None:
     """Each signal is replaceable: the others lead to the same service."""
     assert ranked(spoil(windows())).suspects[0].service == "payments"
+
+
+@pytest.mark.parametrize(("spoil", "said"), CASES, ids=[spoil.__name__ for spoil, _ in CASES])
+def test_the_analysis_tells_people_what_was_missing(spoil: Callable[[Windows], Windows], said: str) -> None:
+    """Through the whole graph: what was missing stands in the analysis, which is less sure for it."""
+    whole = investigation(None, []).run(request(), "whole")
+    poor = investigation(None, [], reader=Memory(spoil(windows()))).run(request(), "poor")
+    assert any(said in sentence for sentence in poor.missing_evidence)
+    assert poor.confidence < whole.confidence
+
+
+def test_an_analysis_comes_out_of_nothing() -> None:
+    """Without any telemetry it is inconclusive, names nobody and says why."""
+    empty = investigation(None, [], reader=Memory(())).run(request(), "empty")
+    assert empty.hypotheses == ()
+    assert empty.verdict is Verdict.INCONCLUSIVE
+    assert any("no baseline" in sentence for sentence in empty.missing_evidence)
