@@ -22,6 +22,8 @@ LONGEST: Nanos = 90 * 86_400 * SECOND
 WINDOW: Nanos = 10 * SECOND
 """An anomaly's last window, at most: what ended within it may have happened before the mute's end."""
 MAX_TEXT = 500
+_ALERTS = "alertmanager"
+"""Whose anomalies are other people's alerts; no detector of ours."""
 MUTED = "muted"
 """Name in `Anomaly.extra` of the mute that covers an anomaly."""
 _DURATION = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
@@ -200,6 +202,17 @@ def _check_reach(
             raise MuteError("maintenance covers all that is found: give a mute for one detector or subject")
     elif subject is None and (detector is None or not services):
         raise MuteError("name what to mute: a subject (template id or series), or a detector with services")
+    if detector is not None:
+        _check_detector(detector)
+
+
+def _check_detector(name: str) -> None:
+    """Refuse a name mistyped: it would mute nothing, and nobody would know before they are paged."""
+    from detectors.suite import default_detectors
+
+    known = sorted({_ALERTS, *(one.name for one in default_detectors())})
+    if name not in known:
+        raise MuteError(f"there is no detector {name!r}; there are: {', '.join(known)}")
 
 
 def _shown(time: Nanos) -> str:

@@ -165,9 +165,12 @@ def list_(ended: bool, config: Path | None) -> None:
 @_CONFIG
 def lift(mute_id: str, author: str, config: Path | None) -> None:
     """End the mute ID now."""
+    from agent.app.parts import configured_mutes
     from agent.mutes import MuteError, lifted
 
-    with _opened(config) as (store, _):
+    with _opened(config) as (store, settings):
+        if any(one.id == mute_id for one in configured_mutes(settings)):
+            raise click.ClickException(f"{mute_id} stands in the settings: take it out there and restart")
         known = store.mute(mute_id)
         if known is None:
             raise click.ClickException(f"there is no mute {mute_id!r}; see `faultline mutes list`")
@@ -194,12 +197,10 @@ def _save(
     from agent.mutes import MuteError, MuteKind, moment, mute
 
     now = time.time_ns()
-    begin = now
     try:
-        begin = moment(starts, now) if starts else now
         made = mute(
             kind=MuteKind(kind),
-            starts=begin,
+            starts=moment(starts, now) if starts else now,
             ends=moment(until, now),
             reason=reason,
             author=author,

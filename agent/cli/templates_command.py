@@ -31,7 +31,11 @@ _MINUTES = len("2000-01-01T00:00")
 @click.argument("template_id", required=False)
 @click.option("--environment", default="default", show_default=True, help="Where the service runs.")
 @click.option(
-    "--hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True, help="How far back."
+    "--hours",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    default=24.0,
+    show_default=True,
+    help="How far back.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a template.")
 @click.option(

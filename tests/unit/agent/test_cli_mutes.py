@@ -83,6 +83,10 @@ def test_what_would_hide_too_much_is_refused() -> None:
     assert "no time" in _run("add", "--subject", "tpl_1", "--until", "later", "--reason", "noise").output
     assert _run("add", "--subject", "tpl_1", "--until", "1d").exit_code == 2
     assert "there is no mute" in _run("lift", "mu_none").output
+    mistyped = ["--detector", "severtiy", "--service", "cart", "--until", "1d", "--reason", "noise"]
+    assert (
+        "there is no detector 'severtiy'; there are: absence, alertmanager," in _run("add", *mistyped).output
+    )
     assert _kept() == ()
     assert _run("list").output == "nothing is muted\n"
 
@@ -93,6 +97,7 @@ def test_the_settings_can_mute_until_some_time(tmp_path: Path) -> None:
     entry = "{services: [orders], starts: '2026-01-01T00:00:00Z', until: '%s', reason: '%s'}"
     config.write_text(f"maintenance: [{entry % ('2026-01-02T00:00:00Z', 'disks')}]")
     (one,) = parts.configured_mutes(load_settings(config))
+    assert "take it out there and restart" in _run("lift", one.id, "--config", str(config)).output
     assert (one.kind, one.services, one.author) == (MuteKind.MAINTENANCE, ("orders",), "the configuration")
     for until, reason, says in (
         ("2026-01-02T00:00:00", "disks", "names no time zone"),

@@ -54,6 +54,11 @@ def _remember() -> list[str]:
     return given
 
 
+def test_how_far_back_has_an_end() -> None:
+    """Endless hours are refused with what is possible, not tripped over."""
+    assert "0<x<=10000" in _run("cart", "--hours", "inf").output
+
+
 def test_an_old_id_leads_to_the_template_it_became() -> None:
     """All lines count under the oldest id; the others are named as what it was, and are found."""
     given = _remember()
