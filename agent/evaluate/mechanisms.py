@@ -1,16 +1,8 @@
 """Fault names of public data sets, and which of our mechanisms say the same.
 
-| fault named in a label | our mechanisms that are right |
-|---|---|
-| cpu, cpu_contention, cpu_consumed | cpu |
-| mem, memory | memory |
-| disk | disk |
-| network_delay, network_loss, delay, loss | network |
-| exception | code_exception, bad_deploy_or_config |
-| return | bad_return, bad_deploy_or_config |
-
-Our own names stand for themselves, in a label's `fault` or its `mechanism`. A code fault that came with a
-release is as well named by the release.
+The table for people is in ARCHITECTURE.md, and a test holds the two together. Our own names stand for
+themselves, in a label's `fault` or its `mechanism`. A code fault that came with a release is as well named by
+the release.
 """
 
 from __future__ import annotations

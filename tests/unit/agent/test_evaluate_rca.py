@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from agent.analysis import Mechanism
 from agent.evaluate import rca
 from agent.evaluate.cases import load
 from agent.evaluate.data import DataError, Truth, labels
-from agent.evaluate.mechanisms import right_mechanism
+from agent.evaluate.mechanisms import MECHANISMS, right_mechanism
 from agent.evaluate.rca_report import CasePages
 from agent.evaluate.rivals import RIVALS
 from ingest.recordings import RecordingError
@@ -125,6 +126,17 @@ def test_a_mechanism_is_right_by_its_name_or_by_what_public_data_call_it(
     """Our own names stand for themselves, whether in `fault` or in `mechanism`."""
     truth = Truth(id="x", service="birch", fault=fault, mechanism=mechanism)
     assert right_mechanism(named, truth) is right
+
+
+def test_the_documented_table_of_faults_is_the_one_that_counts() -> None:
+    """ARCHITECTURE.md names each fault of public data with the mechanisms that are right for it."""
+    text = (Path(rca.__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    rows = text.split("| fault in a label |")[1].split("\n\n")[0].splitlines()[2:]
+    told: dict[str, frozenset[Mechanism]] = {}
+    for line in rows:
+        faults, right = (re.findall(r"`(\w+)`", cell) for cell in line.strip("|").split("|"))
+        told.update(dict.fromkeys(faults, frozenset(map(Mechanism, right))))
+    assert told == MECHANISMS
 
 
 def test_options_hide_signals_leave_out_kinds_and_held_out_cases(data: Path, tmp_path: Path) -> None:
