@@ -105,11 +105,12 @@ class Stalled(Stateful[_State]):
         return None if window.kind is MetricKind.CUMULATIVE else course
 
     def _standing(self, summary: WindowSummary, stalled: Sequence[Named], movers: int) -> Iterator[Anomaly]:
-        subject, first = min(stalled, key=lambda one: (one[1].since, one[0]))
-        if summary.end - first.since >= ACCEPT_AFTER:
-            for _, course in stalled:
+        for _, course in stalled:
+            if summary.end - course.since >= ACCEPT_AFTER:
                 course.accept()
+        if not (stalled := [one for one in stalled if one[1].run]):
             return
+        subject, first = min(stalled, key=lambda one: (one[1].since, one[0]))
         share = len(stalled) / movers * min(1.0, len(stalled) / _ENOUGH)
         score = 1.0 + _ALL * share + _LONGER * math.log2(first.run / first.needed())
         evidence = [

@@ -252,3 +252,16 @@ def test_a_window_that_comes_late_makes_nobody_miss_anything(ago: int) -> None:
             found.extend(detector.observe(metrics(index - 2 - ago, [moving(index - 2 - ago)])))
         found.extend(detector.tick(start_of(index + 1)))
     assert found == []
+
+
+def test_what_has_stood_for_long_does_not_take_along_what_began_to_stand_lately() -> None:
+    """One series is accepted after half an hour; the others, which froze minutes before, go on being told."""
+
+    def shown(index: int) -> Sequence[SeriesWindow]:
+        froze = {"cpu": BEGIN, **dict.fromkeys(NAMES[1:], BEGIN + 160)}
+        return [stuck(index, name) if index >= froze[name] else moving(index, name) for name in NAMES]
+
+    found = run(shown, windows=BEGIN + 230)
+    told = {one.end for one in found}
+    assert all(start_of(index + 1) in told for index in range(BEGIN + 170, BEGIN + 230))
+    assert {evidence.subject.split("{")[0] for evidence in found[-1].evidence} == set(NAMES[1:])
