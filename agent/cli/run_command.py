@@ -40,8 +40,10 @@ def command(config: Path | None, role: str | None, owner: str | None) -> None:
     and the lines of a session, on one partition. Detection and incidents are not shared out: one process of
     role detect sees everything. Send telemetry over HTTP to one of role ingest.
 
-    After a kill start the same owner again: what it had read of windows that are still open stands in its
-    state, and is late once windows.idle seconds have passed. Lines published within the moment before the
+    Detection waits windows.idle seconds for a process that says nothing, then goes on without it, and what
+    that one reads later is late: counted, not judged. So restart them one by one; where all of role ingest
+    stop for longer, stop detect first and start it last. After a kill start the same owner again: what it
+    had read of windows that are still open stands in its state. Lines published in the moment before the
     kill may count twice if another process reads on first.
 
     \b
