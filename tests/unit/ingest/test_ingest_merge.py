@@ -120,6 +120,34 @@ def test_merged_parts_are_the_whole(records: list[Windowed], data: st.DataObject
     assert merged == _whole(unkeyed)
 
 
+@settings(max_examples=60, deadline=None)
+@given(records=events(), data=st.data())
+def test_traces_and_sequences_that_stay_together_merge_into_the_whole(
+    records: list[Windowed], data: st.DataObject
+) -> None:
+    """Where each trace and each sequence key is in one part, calls, operations and pairs merge, too."""
+    parts: dict[int, list[Windowed]] = {}
+    homes: dict[str | None, int] = {}
+    kept: list[Windowed] = []
+    for number, record in enumerate(records):
+        if isinstance(record, LogEvent) and record.body.startswith("order"):
+            continue
+        together: str | None = str(number)
+        if isinstance(record, SpanEvent):
+            together = f"trace {number % 4}"
+            record = msgspec.structs.replace(record, trace_id=together)
+        elif isinstance(record, LogEvent) and record.sequence_key is not None:
+            together = record.sequence_key
+        home = homes.get(together)
+        if home is None:
+            home = homes[together] = data.draw(st.integers(0, 2))
+        parts.setdefault(home, []).append(record)
+        kept.append(record)
+    summaries = [summary for part in parts.values() if (summary := _whole(part)) is not None]
+    merged = reduce(merge, summaries) if summaries else None
+    assert merged == _whole(kept)
+
+
 def test_many_samples_merge_into_a_sum() -> None:
     """Two halves below the limit, together above it: count, total, extremes and the last sample stay."""
     records: list[Windowed] = [point(at(i / 10), float(i), offset=i) for i in range(MAX_SAMPLES + 10)]
