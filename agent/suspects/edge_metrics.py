@@ -17,7 +17,11 @@ from agent.topology.links import edge_of
 LATENCY = re.compile(r"latenc|duration|response.?time|(?:client|server).seconds", re.IGNORECASE)
 CLIENT = re.compile(r"client", re.IGNORECASE)
 """How a collector, which is neither end, calls what the caller measured."""
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+SECONDS = {
+    "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9,
+    "seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9,
+}  # fmt: skip
+"""Units as UCUM writes them, and in words as many shippers do."""
 MIN_SAMPLES = 2
 """Samples of an incident that a level may be taken from."""
 

@@ -57,6 +57,7 @@ FAMILIES = (
     ),
     _family("traffic", r"workload|request|qps|rps|ops|throughput|load|count|\.rate$", Mechanism.TRAFFIC, 0.1),
 )
+PERCENT = frozenset({"%", "percent"})
 SPARE = 0.5
 """What a rise may count for beyond what the same resource's share of its capacity shows."""
 PER_FAMILY = 2
@@ -126,7 +127,9 @@ def shifted(before: Sequence[float], during: Sequence[float], unit: str) -> Shif
     scale *= 1 + 3 / len(before)
     far = sorted(during, key=lambda v: -abs(v - center))[: max(1, (len(during) + 1) // 2)]
     level = statistics.fmean(far)
-    bounded = unit == "%" or (min(before) >= 0 and max(*before, *during) <= 1.0 and unit in {"1", "ratio"})
+    bounded = unit in PERCENT or (
+        min(before) >= 0 and max(*before, *during) <= 1.0 and unit in {"1", "ratio"}
+    )
     return Shift(
         before=center,
         during=level,
@@ -144,7 +147,7 @@ def suspicion(shift: Shift, *, falls: bool) -> float:
         return 0.0
     value = min(6.0, math.log2(1 + (z - 2)))
     value *= min(1.0, abs(shift.ratio) / 0.5) if not shift.bounded else 1.0
-    full = 100.0 if shift.unit == "%" else 1.0
+    full = 100.0 if shift.unit in PERCENT else 1.0
     if shift.bounded and not falls and shift.during > 0.8 * full:
         value += 3.0
     if shift.bounded:

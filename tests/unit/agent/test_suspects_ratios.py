@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from agent.analysis import Mechanism
 from agent.suspects import Sides, latency, logs, paths
-from agent.suspects.edge_metrics import metric_edges
+from agent.suspects.edge_metrics import MetricEdge, metric_edges
 from agent.suspects.finding import Finding
 from agent.suspects.ratios import ratio_deviance
+from agent.suspects.resources import shifted, suspicion
 from agent.suspects.sides import FlowSide, ServiceSide, TemplateSide
 from agent.suspects.wording import complains
 from ingest.record import SECOND, Origin
@@ -140,6 +141,34 @@ def test_time_nobody_feels_counts_little() -> None:
         return of(list(latency.findings(compared(before, during))), "own time").get("db", 0.0)
 
     assert own(0.01) > own(10.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "short"), [("milliseconds", "ms"), ("microseconds", "us"), ("seconds", "s")]
+)
+def test_a_unit_in_words_is_the_same_unit(words: str, short: str) -> None:
+    """Milliseconds that a shipper spells out are not taken for seconds."""
+
+    def edge(unit: str) -> MetricEdge:
+        def side(key: SeriesKey, value: float) -> ServiceSide:
+            return ServiceSide(series={key: [(at * SECOND, value) for at in range(5)]}, units={key: unit})
+
+        outer, inner = series("latency_p50.to.pay"), series("latency_p50.from.web")
+        before = {"web": side(outer, 5.0), "pay": side(inner, 4.0)}
+        during = {"web": side(outer, 705.0), "pay": side(inner, 4.0)}
+        (found,) = metric_edges(compared(before, during))
+        return found
+
+    assert edge(words) == edge(short)
+
+
+def test_percent_in_words_has_an_end_too() -> None:
+    """A share of what there is counts as near its end whether its unit is a sign or a word."""
+    before, during = [20.0, 21.0, 22.0] * 5, [95.0] * 5
+    sign, word = (shifted(before, during, unit) for unit in ("%", "percent"))
+    assert sign is not None
+    assert word is not None
+    assert suspicion(sign, falls=False) == suspicion(word, falls=False) > 6
 
 
 def series(name: str, labels: tuple[tuple[str, str], ...] = ()) -> SeriesKey:
