@@ -2,7 +2,8 @@
 
 A process numbers nothing: a template's id is a hash of its first line's words, so two processes mostly give
 the same one, but not where words that vary stood in the line that each saw first. So a sample line of every
-id that is new here is assigned once more, and the id that comes of it is the one that detectors see.
+id that is new here is assigned once more, and the id that comes of it is the one that detectors see. Ids
+whose templates hold values in the same places of the same words are one, whatever these were.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ingest.merge import merge
 from ingest.summary import PairCount, SequenceCount, TemplateCount, WindowSummary
 from ingest.templates import Templates
 from ingest.templates.templates import MAX_SERVICES
+from ingest.templates.variants import ANY, Words, key_of
 
 MAX_IDS = 4_000
 """Ids of one service that are remembered; a forgotten one is assigned again."""
@@ -28,6 +30,8 @@ class Naming:
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._ids: dict[ServiceKey, dict[str, str]] = {}
+        self._forms: dict[ServiceKey, dict[Words, str]] = {}
+        """The name of each form in which some process's lines hold a value."""
 
     @property
     def overflowed(self) -> int:
@@ -42,7 +46,9 @@ class Naming:
         ids = self._ids.get(key)
         if ids is None:
             if len(self._ids) >= MAX_SERVICES:
-                del self._ids[next(iter(self._ids))]
+                first = next(iter(self._ids))
+                del self._ids[first]
+                self._forms.pop(first, None)
             ids = self._ids[key] = {}
         for template in summary.templates:
             if template.template_id not in ids and template.lines:
@@ -52,6 +58,7 @@ class Naming:
         for old, now in summary.renamed:
             if old in ids and now in ids:
                 self._templates.unite(*key, ids[old], ids[now])
+        self._unite_alike(key, ids, summary)
         called = {given: self._templates.canonical(*key, name) for given, name in ids.items()}
         renamed = self._templates.renamed(*key)
         if not all(
@@ -61,19 +68,35 @@ class Naming:
         # A process's own aliases mean nothing to whoever knows these names.
         return replace(summary, renamed=renamed) if renamed or summary.renamed else summary
 
+    def _unite_alike(self, key: ServiceKey, ids: dict[str, str], summary: WindowSummary) -> None:
+        forms = self._forms.setdefault(key, {})
+        for template in summary.templates:
+            name = ids.get(template.template_id)
+            if name is not None and ANY in template.template:
+                known = forms.setdefault(key_of(template.template.split()), name)
+                self._templates.unite(*key, known, name)
+                if len(forms) > MAX_IDS:
+                    del forms[next(iter(forms))]
+
     def dump(self) -> bytes:
         """Return templates and names."""
-        names = [(*key, list(ids.items())) for key, ids in sorted(self._ids.items())]
+        names = [
+            (*key, list(ids.items()), list(self._forms.get(key, {}).items()))
+            for key, ids in sorted(self._ids.items())
+        ]
         return msgspec.msgpack.encode((self._templates.dump(), names))
 
     def load(self, state: bytes) -> None:
         """Replace everything by a `dump`; names of templates that were dropped are given anew."""
         templates, names = msgspec.msgpack.decode(
-            state, type=tuple[bytes, list[tuple[str, str, list[tuple[str, str]]]]]
+            state,
+            type=tuple[bytes, list[tuple[str, str, list[tuple[str, str]], list[tuple[Words, str]]]]],
         )
         self._templates.load(templates)
-        self._ids = {}
-        for environment, service, ids in names:
+        self._ids, self._forms = {}, {}
+        for environment, service, ids, forms in names:
+            # A name that is known no more unites nothing.
+            self._forms[environment, service] = dict(forms)
             self._ids[environment, service] = {
                 given: name for given, name in ids if self._knows(environment, service, name)
             }

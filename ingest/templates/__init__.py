@@ -9,7 +9,6 @@ templates a service, what fits none goes to one overflow template and is counted
 
 from __future__ import annotations
 
-from ingest.templates.aliases import united
 from ingest.templates.miner import DEPTH, SIMILARITY
 from ingest.templates.placeholders import Parameter, parameters
 from ingest.templates.templates import Templates
@@ -25,5 +24,4 @@ __all__ = [
     "ParameterKind",
     "Templates",
     "parameters",
-    "united",
 ]

@@ -131,18 +131,6 @@ class Templates:
         gone, variants.renamed = variants.renamed, []
         return tuple(sorted((one, self.canonical(environment, service, one)) for one in gone))
 
-    def names(self, environment: str, service: str) -> dict[str, str]:
-        """Return every id that a template of a service may have anywhere, with the id that it goes by here.
-
-        Those of its aliases, and those that its forms would have been born with: what workers exchange.
-        """
-        variants = self._services.get((environment, service), self._others).variants
-        found = {item.template_id: item.assigned.template_id for item in variants.templates}
-        for forms in (variants.known, variants.families):
-            for key, number in forms.items():
-                found.setdefault(variants.id_of(key), variants.root(number).template_id)
-        return found
-
     def dump(self) -> bytes:
         """Return everything needed to go on exactly as if never stopped."""
         services = tuple(_dump(env, self._services[env, name]) for env, name in sorted(self._services))

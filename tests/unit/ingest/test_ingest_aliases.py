@@ -1,15 +1,24 @@
-"""Ids over restarts and workers: what is one template has one id, once workers exchange names."""
+"""Ids over restarts and workers: what is one template has one id, where the windows of workers meet."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.templates import Templates, united
+from ingest.naming import Naming
+from ingest.record import SECOND
+from ingest.summary import WindowSummary
+from ingest.templates import Templates
+from ingest.windows import Windows
+from tests.support.telemetry import log, of
 from tests.support.unseen import SYSTEMS, lines_of
+
+T0 = 1_700_000_000 * SECOND
+SERVICE = ("default", "cart")
 
 
 def worker(lines: list[str]) -> Templates:
@@ -26,18 +35,40 @@ def known_as(templates: Templates, lines: list[str]) -> list[str]:
     return [templates.canonical("e", "s", template_id) for template_id in given_out]
 
 
+def told(lines: list[str]) -> tuple[Windows, list[WindowSummary]]:
+    """Return an ingest process that has read the lines, a second apart, and its partial windows."""
+    windows, summaries = Windows(Templates(), whole=False), []
+    for number, line in enumerate(lines):
+        at = T0 + number * SECOND
+        windows.add(log(at, line, offset=number), partition=("logs", 0), wall=at)
+        summaries += of(windows.advance(at))
+    return windows, [*summaries, *of(windows.flush())]
+
+
+def named(naming: Naming, windows: Windows, lines: Iterable[str]) -> list[str]:
+    """Return what detectors call the lines of an ingest process."""
+    templates = windows._collector.templates
+    given_out = [templates.assign(*SERVICE, line).template_id for line in lines]
+    held = [templates.canonical(*SERVICE, template_id) for template_id in given_out]
+    return [naming._templates.canonical(*SERVICE, naming._ids[SERVICE][one]) for one in held]
+
+
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 1000))
-def test_workers_that_exchange_names_agree(system: str, seed: int) -> None:
-    """The same lines in another order: every line has one id over both, and no two templates became one."""
-    lines = [line for line, _ in lines_of(system, seed, 250)]
-    first, second = worker(lines), worker(random.Random(seed).sample(lines, len(lines)))
-    one_id = united([first.names("e", "s"), second.names("e", "s")])
+def test_workers_that_met_lines_in_another_order_agree(system: str, seed: int) -> None:
+    """Where their windows meet every line has one id, and no two templates of both became one."""
+    lines = [line for line, _ in lines_of(system, seed, 120)]
+    first, one = told(lines)
+    second, other = told(random.Random(seed).sample(lines, len(lines)))
+    naming = Naming(Templates())
+    for summary in sorted([*one, *other], key=lambda summary: summary.start):
+        naming.named(summary)
     distinct = sorted(set(lines))
-    here, there = known_as(first, distinct), known_as(second, distinct)
-    assert [one_id[name] for name in here] == [one_id[name] for name in there]
-    assert len({one_id[name] for name in here}) >= min(len(set(here)), len(set(there)))
+    here, there = named(naming, first, distinct), named(naming, second, distinct)
+    assert here == there
+    learned = [set(known_as(windows._collector.templates, distinct)) for windows in (first, second)]
+    assert len(set(here)) >= min(map(len, learned))
 
 
 def test_lines_whose_values_are_masked_need_no_exchange() -> None:
@@ -52,48 +83,27 @@ def test_lines_whose_values_are_masked_need_no_exchange() -> None:
 
 def test_workers_that_saw_other_words_agree_on_what_they_made_of_them() -> None:
     """Neither saw a word of the other's, but both found the place to hold values."""
-    first = worker(
-        [
-            f"user {name} logged in from the office today"
-            for name in ["ann", "bob", "cid", "dan", "eve", "fay"]
-        ]
-    )
-    second = worker(
-        [
-            f"user {name} logged in from the office today"
-            for name in ["gus", "hal", "ida", "jon", "kim", "leo"]
-        ]
-    )
-    line = "user zoe logged in from the office today"
-    (here,), (there,) = known_as(first, [line]), known_as(second, [line])
-    one_id = united([first.names("e", "s"), second.names("e", "s")])
+    users = (["ann", "bob", "cid", "dan", "eve", "fay"], ["gus", "hal", "ida", "jon", "kim", "leo"])
+    text = "user {} logged in from the office today"
+    first, second = (told([text.format(name) for name in names]) for names in users)
+    naming = Naming(Templates())
+    for summary in (*first[1], *second[1]):
+        naming.named(summary)
+    here, there = [summaries[0].templates[0].template_id for summaries in (first[1], second[1])]
     assert here != there
-    assert one_id[here] == one_id[there]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    maps=st.lists(
-        st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from("abcdefg"), max_size=5), max_size=4
-    ),
-    seed=st.integers(0, 99),
-)
-def test_the_order_of_the_exchange_does_not_matter(maps: list[dict[str, str]], seed: int) -> None:
-    """Any order of maps gives the same ids, each is its own name's, and what a map joins is one."""
-    found = united(maps)
-    assert united(random.Random(seed).sample(maps, len(maps))) == found
-    assert all(found[one] == one for one in found.values())
-    assert all(found[name] == found[canonical] for known in maps for name, canonical in known.items())
+    seen = {
+        name for windows in (first[0], second[0]) for name in named(naming, windows, [text.format("zoe")])
+    }
+    assert len(seen) == 1
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), system=st.sampled_from(sorted(SYSTEMS)), stop=st.integers(0, 120))
 def test_a_restart_changes_no_id_and_no_name(seed: int, system: str, stop: int) -> None:
-    """With a dump and a load between two lines all ids, aliases and names are those of no interruption."""
+    """With a dump and a load between two lines all ids and aliases are those of no interruption."""
     lines = [line for line, _ in lines_of(system, seed, 120)]
     whole, resumed = worker(lines[:stop]), Templates()
     resumed.load(whole.dump())
     assert known_as(resumed, lines[stop:]) == known_as(whole, lines[stop:])
     if lines[:stop] or lines[stop:]:
         assert resumed.aliases("e", "s") == whole.aliases("e", "s")
-        assert resumed.names("e", "s") == whole.names("e", "s")
