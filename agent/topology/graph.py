@@ -13,7 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agent.topology.known import MAX_EDGES, VERSION, Edge, Environment, State, drop_oldest, forget, place
+from agent.topology.known import (
+    MAX_EDGES,
+    VERSION,
+    Edge,
+    Environment,
+    State,
+    drop_oldest,
+    forget,
+    place,
+    reported,
+)
 from agent.topology.links import BELIEVED, Link, edge_of, votes_of
 from ingest.record import SECOND, Nanos
 from ingest.summary import SeriesKey, WindowSummary
@@ -70,7 +80,7 @@ class Topology:
     def add(self, summary: WindowSummary) -> None:
         """Learn the calls, instances and nodes of one window."""
         environment = self._state.environments.setdefault(summary.environment, Environment())
-        environment.reporting[summary.service] = summary.end
+        reported(environment, summary.service, summary.end)
         for call in summary.calls:
             if call.count > 0 and call.callee != summary.service:
                 edge = self._note(summary.environment, summary.service, call.callee, summary.end)
@@ -207,6 +217,9 @@ class Topology:
         self._named.clear()
         for environment in self._state.environments.values():
             forget(environment, now)
+        self._state.environments = {
+            name: one for name, one in self._state.environments.items() if not one.empty()
+        }
         self._index()
 
 

@@ -15,6 +15,8 @@ VERSION = 1
 FORGET_AFTER: Nanos = 24 * 3600 * SECOND
 MAX_EDGES = 20_000
 MAX_PLACEMENTS = 50_000
+MAX_REPORTING = 10_000
+"""Services of an environment that are remembered to report."""
 
 
 @dataclass(slots=True)
@@ -51,7 +53,11 @@ class Environment:
     instances: dict[tuple[str, str], Nanos] = field(default_factory=dict)
     """(service, instance) -> when last seen."""
     reporting: dict[str, Nanos] = field(default_factory=dict)
-    """Service -> when it last said anything itself."""
+    """Service -> when it last said anything itself, the one silent for longest first."""
+
+    def empty(self) -> bool:
+        """Say whether nothing of it is remembered any more."""
+        return not (self.edges or self.nodes or self.instances or self.reporting)
 
 
 @dataclass(slots=True)
@@ -73,6 +79,14 @@ def forget(environment: Environment, now: Nanos) -> None:
     for places in (environment.nodes, environment.instances):
         for key in [key for key, last in places.items() if now - last >= FORGET_AFTER]:
             del places[key]
+
+
+def reported(environment: Environment, service: str, end: Nanos) -> None:
+    """Note that a service said something; the one silent for longest goes where there are too many."""
+    environment.reporting.pop(service, None)
+    environment.reporting[service] = end
+    while len(environment.reporting) > MAX_REPORTING:
+        del environment.reporting[next(iter(environment.reporting))]
 
 
 def place(places: dict[tuple[str, str], Nanos], key: tuple[str, str], seen: Nanos) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from msgspec import structs
@@ -112,6 +114,26 @@ def test_edges_are_bounded() -> None:
     assert ("web", "cart") in edges
     assert ("web", f"host-2-{MAX_EDGES // 2 - 1}") in edges
     assert topology.callees("shop", "web") == tuple(callee for _, callee in edges)
+
+
+def test_services_that_report_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ever new names do not make the state grow without end."""
+    monkeypatch.setattr("agent.topology.known.MAX_REPORTING", 50)
+    topology, sizes = Topology(), []
+    for index in range(4):
+        topology.learn([traffic(index, service=f"host-{index}-{number}") for number in range(50)])
+        sizes.append(len(topology.dump()))
+    assert sizes[3] <= 1.1 * sizes[0]
+
+
+def test_an_environment_of_which_nothing_is_left_is_forgotten() -> None:
+    """A day after its last window, and given edges keep theirs."""
+    topology = Topology({"shop": [("web", "cart")]})
+    topology.learn([replace(traffic(0, service="web"), environment="trial")])
+    topology.learn([traffic(DAY + 10, service="other")])
+    assert b"trial" not in topology.dump()
+    topology.learn([traffic(3 * DAY, service="other")])
+    assert topology.callees("shop", "web") == ("cart",)
 
 
 def _traced(index: int, service: str, *traces: tuple[str, float]) -> WindowSummary:
