@@ -69,7 +69,7 @@ def _clocks(sides: Sides) -> Iterator[str]:
         if side.untimely >= MIN_UNTIMELY and side.untimely > _timely(side)
     }
     if odd:
-        yield f"most of what {_named(sorted(odd))} sent bears a wrong time: the clock may be off"
+        yield f"most of what {_named(sorted(odd))} sent came too late or from the future: clocks may be off"
 
 
 def _timely(side: ServiceSide) -> int:
