@@ -64,13 +64,13 @@ class Mute:
     lifted_by: str | None = None
     """Who ended it before its time; `ends` is then when."""
 
-    def covers(self, anomaly: Anomaly) -> bool:
-        """Say whether the anomaly is covered: it fits, and its last window touches the time.
+    def covers(self, anomaly: Anomaly, at: Nanos | None = None) -> bool:
+        """Say whether the anomaly is covered: it fits, and its last window touches the time, or `at` does.
 
         One that goes on after the end is covered no longer, whenever it began.
         """
         return (
-            self.starts <= anomaly.end < self.ends + WINDOW
+            self.starts <= (anomaly.end if at is None else at) < self.ends + WINDOW
             and self.environment in (None, anomaly.environment)
             and (not self.services or anomaly.service in self.services)
             and self.detector in (None, anomaly.detector)
@@ -151,13 +151,17 @@ def moment(text: str, now: Nanos) -> Nanos:
     return round(parsed.timestamp()) * SECOND
 
 
-def marked(anomaly: Anomaly, mutes: Iterable[Mute]) -> Anomaly:
-    """Return the anomaly with the mute that covers it in `extra`, if any does; maintenance comes first."""
-    covering = [one for one in mutes if one.covers(anomaly)]
+def marked(anomaly: Anomaly, mutes: Iterable[Mute], at: Nanos | None = None) -> Anomaly:
+    """Return the anomaly with the mute that covers it in `extra`, if any does; maintenance comes first.
+
+    `at` is the time that counts for an alert: it knows when it began, and goes on until somebody says so.
+    """
+    bare = tuple(pair for pair in anomaly.extra if pair[0] != MUTED)
+    covering = [one for one in mutes if one.covers(anomaly, at)]
     if not covering:
-        return anomaly
+        return anomaly if bare == anomaly.extra else replace(anomaly, extra=bare)
     first = min(covering, key=lambda one: (one.kind is not MuteKind.MAINTENANCE, one.starts, one.id))
-    return replace(anomaly, extra=(*anomaly.extra, (MUTED, f"{first.kind.value} {first.id}")))
+    return replace(anomaly, extra=(*bare, (MUTED, f"{first.kind.value} {first.id}")))
 
 
 def muted_by(anomaly: Anomaly) -> str | None:

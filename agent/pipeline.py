@@ -7,7 +7,7 @@ reasons; nothing is dropped without a count. Owned by one thread (`agent.stream`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -221,7 +221,7 @@ class Pipeline:
         if anomaly is None:
             self._correlator.release(event, now)
         else:
-            self._correlate(self._heard((anomaly,)), now)
+            self._correlate(self._heard((anomaly,), now), now)
 
     def _judge(self, closed: ClosedWindow) -> None:
         self.counts.windows += 1
@@ -234,7 +234,7 @@ class Pipeline:
         self.counts.learning = self._suite.learning()
         self._correlate(self._heard(anomalies), closed.end)
 
-    def _heard(self, anomalies: Sequence[Anomaly]) -> Sequence[Anomaly]:
+    def _heard(self, anomalies: Sequence[Anomaly], at: Nanos | None = None) -> Sequence[Anomaly]:
         """Return what may become an incident, marked where it is muted; what is in shadow is only stored."""
         heard = []
         for anomaly in anomalies:
@@ -242,7 +242,7 @@ class Pipeline:
                 _count(self.counts.shadowed, anomaly.detector)
                 self._outcome.anomalies.append(("", anomaly))
                 continue
-            told = marked(anomaly, self._mutes)
+            told = marked(anomaly, self._mutes, at)
             by = muted_by(told)
             if by is not None:
                 _count(self.counts.muted, by.partition(" ")[0])
@@ -250,12 +250,20 @@ class Pipeline:
         return heard
 
     def _correlate(self, anomalies: Sequence[Anomaly], now: Nanos) -> None:
-        correlated = self._correlator.correlate(anomalies, now, self._topology)
+        heard = (*anomalies, *self._muted_otherwise({one.id for one in anomalies}, now))
+        correlated = self._correlator.correlate(heard, now, self._topology)
         for change in correlated.changes:
             self.counts.changes[change.kind] = self.counts.changes.get(change.kind, 0) + 1
         self._outcome.changes.extend(correlated.changes)
         self._outcome.anomalies.extend(correlated.attached)
         self._outcome.due.extend(self._correlator.due(now))
+
+    def _muted_otherwise(self, told: Container[str], now: Nanos) -> Iterable[Anomaly]:
+        """Yield firing alerts whose mute has ended, or begun: nobody sends them again for hours."""
+        for alert in self._correlator.firing():
+            now_marked = marked(alert, self._mutes, now)
+            if alert.id not in told and now_marked != alert:
+                yield now_marked
 
     def _refuse(self, record: Record, rejects: tuple[Reject, ...]) -> None:
         for reject in rejects:

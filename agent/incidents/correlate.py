@@ -105,6 +105,15 @@ class Correlator:
         """Return the open incidents and those that may reopen, oldest first."""
         return tuple(live.incident for live in by_age(self._state.live.values()))
 
+    def firing(self) -> tuple[Anomaly, ...]:
+        """Return the alerts that hold open incidents, oldest incident first."""
+        return tuple(
+            live.members[one]
+            for live in by_age(self._state.live.values())
+            for one in live.alerts
+            if live.open and one in live.members
+        )
+
     def dump(self) -> bytes:
         """Return the whole state; `load` continues from it identically."""
         return msgspec.msgpack.encode(self._state)
@@ -167,7 +176,8 @@ class Correlator:
             step.why(incident.id, Reason.SEVERITY)
         if new:
             step.why(incident.id, Reason.ANOMALY)
-        muted = muted_by(live.members.values(), since=last - self._policy.resolve_after)
+        since = last - self._policy.resolve_after
+        muted = muted_by(live.members.values(), since=since, firing=live.alerts)
         if incident.muted_by and not muted:
             step.why(incident.id, Reason.UNMUTED)
         ids = (*incident.anomaly_ids, anomaly.id) if new else incident.anomaly_ids

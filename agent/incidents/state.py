@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -140,11 +140,14 @@ class Step:
         self.reasons.setdefault(incident_id, set()).update(reasons)
 
 
-def muted_by(members: Iterable[Anomaly], *, since: Nanos) -> tuple[str, ...]:
-    """Return the mutes that cover an incident: none as soon as an anomaly later than `since` is uncovered."""
+def muted_by(members: Iterable[Anomaly], *, since: Nanos, firing: Container[str] = ()) -> tuple[str, ...]:
+    """Return the mutes that cover an incident: none as soon as one that counts is uncovered.
+
+    What counts are anomalies later than `since`, and alerts that are `firing`, whenever they began.
+    """
     found: set[str] = set()
     for one in members:
-        if one.end <= since:
+        if one.end <= since and one.id not in firing:
             continue
         by = mutes.muted_by(one)
         if by is None:

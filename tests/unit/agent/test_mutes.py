@@ -10,10 +10,21 @@ import pytest
 from agent.analysis import ChangeKind, IncidentChange, IncidentState, Severity
 from agent.deliver.decide import Analysed, ChannelPolicy, decide
 from agent.deliver.notification import Notification, Reason, Silence
+from agent.incidents import Correlator
 from agent.incidents import Reason as Why
 from agent.mutes import LONGEST, Mute, MuteError, MuteKind, lifted, marked, moment, mute, muted_by
+from agent.pipeline import Pipeline
+from agent.topology import Topology
 from detectors.anomaly import Anomaly
-from ingest.record import SECOND
+from detectors.suite import Suite
+from ingest.decode import Decode
+from ingest.events import TopicDefaults
+from ingest.minutes import Minutes
+from ingest.record import SECOND, Origin, Record
+from ingest.redaction import Redactor
+from ingest.templates import Templates
+from ingest.times import format_time
+from ingest.windows import Windows
 from tests.support.correlation import Incidents, anomaly_at, at_second
 from tests.support.samples import analysis, incident
 
@@ -130,6 +141,61 @@ def test_trouble_that_outlasts_its_maintenance_pages() -> None:
     assert change.reason == Why.UNMUTED.value
     assert change.incident.id == opened.incident.id
     assert isinstance(decide(change, (), PEOPLE), Notification)
+
+
+def _alerting() -> tuple[Pipeline, Record]:
+    """Return a pipeline that heeds maintenance over the first 100 s, and an alert that began within it."""
+    stages = Pipeline(
+        decode=Decode({"^.*": TopicDefaults(format="alertmanager")}),
+        redactor=Redactor(b"key"),
+        windows=Windows(Templates()),
+        suite=Suite([]),
+        correlator=Correlator(),
+        topology=Topology(),
+        minutes=Minutes(),
+    )
+    stages.heed_mutes((asked(),))
+    body = (
+        '{"version": "4", "alerts": [{"status": "firing", "labels": {"alertname": "Down", '
+        '"service": "orders"},'
+        f' "annotations": {{}}, "startsAt": "{format_time(at_second(5))}",'
+        ' "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "f1"}]}'
+    )
+    origin = Origin(topic="alerts", partition=0, offset=0)
+    return stages, Record(origin=origin, value=body.encode(), received=at_second(10))
+
+
+@pytest.mark.parametrize(("mutes", "at"), [((asked(),), 130), ((), 60)])
+def test_an_alert_that_outlasts_its_maintenance_pages(mutes: tuple[Mute, ...], at: int) -> None:
+    """It is told once the maintenance has ended, or was lifted, though nobody sends it again for hours."""
+    stages, alert = _alerting()
+    stages.take(alert, at_second(10))
+    (opened,) = stages.outcome().changes
+    assert opened.incident.muted_by == (f"maintenance {asked().id}",)
+    stages.tick(at_second(50))
+    assert stages.outcome().changes == []
+    stages.heed_mutes(mutes)
+    stages.tick(at_second(at))
+    (change,) = stages.outcome().changes
+    assert (change.reason, change.incident.muted_by) == (Why.UNMUTED.value, ())
+    assert isinstance(decide(change, (), PEOPLE), Notification)
+    stages.take(alert, at_second(at + 5))
+    stages.tick(at_second(at + 10))
+    assert stages.outcome().changes == []
+
+
+def test_an_alert_that_fires_already_can_be_muted() -> None:
+    """A mute of its fingerprint covers it from then on, whenever it began, and ends as others do."""
+    stages, alert = _alerting()
+    stages.heed_mutes(())
+    stages.take(alert, at_second(10))
+    (opened,) = stages.outcome().changes
+    assert opened.incident.muted_by == ()
+    noise = asked(kind=MuteKind.MUTE, subject="f1", services=(), starts=at_second(20), ends=at_second(100))
+    stages.heed_mutes((noise,))
+    stages.tick(at_second(30))
+    (known,) = stages.outcome().incidents
+    assert known.muted_by == (f"mute {noise.id}",)
 
 
 def test_who_was_told_hears_of_the_end_in_spite_of_a_mute() -> None:
