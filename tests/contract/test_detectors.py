@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import detectors
-from detectors.anomaly import Anomaly
+from detectors.anomaly import Anomaly, Direction
 from detectors.suite import Suite, default_detectors
 from ingest.record import SECOND
 from ingest.summary import WindowSummary
@@ -55,6 +55,23 @@ def test_strange_telemetry_is_found_with_evidence(scenario: Scenario) -> None:
             assert evidence.start < evidence.end
             numbers = (evidence.score, evidence.expected, evidence.observed)
             assert all(value is None or math.isfinite(value) for value in numbers)
+
+
+_DIRECTIONS = {
+    "new_template": Direction.NEW,
+    "silence": Direction.GONE,
+    "absence": Direction.GONE,
+    "stalled": Direction.GONE,
+    "flow": Direction.DOWN,
+    "shares": Direction.DOWN,
+}
+"""What happens to the subject in the scenario of a detector; of all others it rises."""
+
+
+def test_an_anomaly_says_which_way_it_went(scenario: Scenario) -> None:
+    """What rises is told as a rise, what falls as a fall, and what is new or gone as that."""
+    found = strange(scenario, warm(scenario), WARM, 6)
+    assert {one.direction for one in found} == {_DIRECTIONS.get(scenario.name, Direction.UP)}
 
 
 def test_what_is_blatant_suffices_for_an_incident(scenario: Scenario) -> None:

@@ -99,6 +99,7 @@ def idle(begin: Nanos, name: str = "idle-unit") -> tuple[WindowSummary, ...]:
             end=begin + (index + 1) * WIDTH,
             severities={9: 2},
             templates=(template(begin, name, index, "waiting for work", 2),),
+            operations=(operation("GET /health", [0.001] * 2, entry=2),),
             series=(gauge(begin, index, "cpu_usage", 3.0, "%"),),
         )
         for index in range(NORMAL + TROUBLED)
