@@ -23,6 +23,7 @@ MODULES = (
     "ingest.decoders._flat",
     "ingest.redaction._screen",
     "ingest._shapes",
+    "ingest._tally",
 )
 
 

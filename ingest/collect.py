@@ -7,7 +7,6 @@ on records sorted by time and origin, and so gives the same whatever the order o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -27,15 +26,14 @@ from ingest.summary import (
     SeriesWindow,
     WindowSummary,
 )
-from ingest.templates import Assigned, Templates
+from ingest.tallying import loops
+from ingest.templates import Templates
 from ingest.traces import Traces
 
 ServiceKey = tuple[str, str]
 """Environment and service."""
 _FORGET_SERIES = 3600 * SECOND
 _Timed = TypeVar("_Timed", LogEvent, MetricPoint)
-_Noting = tuple[Callable[[str], Assigned], Callable[[LogEvent], None], Callable[[str], None]]
-"""What a line takes: its template, and the lists that line and template's id are noted in."""
 
 
 @dataclass(slots=True)
@@ -97,6 +95,7 @@ class Collector:
         self.templates = templates
         self.spans = spans
         self.traces = Traces()
+        self._loops = loops()
         self.series: dict[tuple[str, str, SeriesKey], Nanos] = {}
         """End of the last window in which a series had a sample."""
         self._series_limit = series_limit
@@ -127,23 +126,13 @@ class Collector:
 
     def _logs(self, services: dict[ServiceKey, _Service], logs: list[LogEvent]) -> None:
         merged = self.templates.merged
-        known: dict[int, _Noting] = {}
-        for event in logs:
-            # Decoders give lines of one instance one object, whose fields need not be looked at again.
-            found = known.get(id(event.resource))
-            if found is None:
-                found = known[id(event.resource)] = self._noting(services, event.resource)
-            assign, note, name = found
-            note(event)
-            name(assign(event.body).template_id)
+        self._loops.gathered(logs, lambda resource: of(services, resource).logs.events)
+        for key, service in services.items():
+            # Services have nothing to do with each other, and one by one their lines are quicker assigned.
+            service.logs.ids = self.templates.of(*key).ids(service.logs.events, self._loops)
         if self.templates.merged != merged:
             for key, service in services.items():
                 service.logs.unite(partial(self.templates.canonical, *key))
-
-    def _noting(self, services: dict[ServiceKey, _Service], resource: Resource) -> _Noting:
-        tally = of(services, resource).logs
-        assign = self.templates.of(resource.environment, resource.service).assign
-        return assign, tally.events.append, tally.ids.append
 
     def _metrics(self, services: dict[ServiceKey, _Service], points: list[MetricPoint], end: Nanos) -> None:
         known: dict[int, _Service] = {}
@@ -178,14 +167,14 @@ class Collector:
             services.setdefault(key, _Service()).spans = window
 
     def _summary(self, key: ServiceKey, service: _Service, start: Nanos, end: Nanos) -> WindowSummary:
-        sequences, sequence_share = service.logs.sequence_counts()
+        followed = service.logs.follow()
         return WindowSummary(
             environment=key[0],
             service=key[1],
             start=start,
             end=end,
             templates=service.logs.template_counts(partial(self.templates.text, *key)),
-            pairs=service.logs.pair_counts(),
+            pairs=followed.pairs,
             severities=service.logs.severities(),
             series=tuple([_series_window(key, service.series[key]) for key in sorted(service.series)]),
             calls=service.spans.call_windows(),
@@ -196,8 +185,8 @@ class Collector:
             late=service.late,
             rejected=service.rejected,
             counters=tuple([_counter_window(key, service.counters[key]) for key in sorted(service.counters)]),
-            sequences=sequences,
-            sequence_share=sequence_share,
+            sequences=followed.sequences,
+            sequence_share=followed.share,
             renamed=self.templates.renamed(*key),
         )
 

@@ -116,10 +116,8 @@ class Decode:
         if size > MAX_RECORD:
             raise DecodeError(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {MAX_RECORD}")
         defaults = self._known.get(record.origin.topic) or self.defaults(record.origin.topic)
-        if self._lines is not None and (
-            defaults.format == _JSON or (defaults.format == AUTO and not record.headers)
-        ):
-            auto = defaults.format == AUTO
+        auto = defaults.format == AUTO
+        if self._lines is not None and (not record.headers if auto else defaults.format == _JSON):
             plain = self._lines.read(record, now, defaults, auto)
             if plain is not None:
                 if auto:

@@ -7,9 +7,6 @@ import hashlib
 
 def digest(prefix: str, *parts: str, length: int = 16) -> str:
     """Return `prefix_` and `length` hex digits of a hash over `parts`, order and boundaries kept."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(raw).to_bytes(4, "big"))
-        hasher.update(raw)
-    return f"{prefix}_{hasher.hexdigest()[:length]}"
+    raws = [part.encode("utf-8", "surrogatepass") for part in parts]
+    whole = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
+    return f"{prefix}_{hashlib.blake2b(whole, digest_size=16).hexdigest()[:length]}"

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ingest.events import LogEvent
 from ingest.merge import kept_share, line_order
 from ingest.summary import MAX_LINES, Line, PairCount, SequenceCount, TemplateCount, sequence_rank
+from ingest.tallying import Loops, loops
 from ingest.trace_lines import abridged
 
 MAX_LINE_TEXT = 2048
 """Characters of a line that are kept as evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """What lines of one sequence key have in common; `share` of the keys is told of."""
+
+    pairs: tuple[PairCount, ...]
+    """Templates that follow each other on one instance and key."""
+    sequences: tuple[SequenceCount, ...]
+    share: float
 
 
 @dataclass(slots=True)
@@ -22,6 +33,7 @@ class LogTally:
     Lines and their templates are only noted one by one: counting all at once costs a fraction of it.
     """
 
+    loops: Loops = field(default_factory=loops)
     events: list[LogEvent] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     """The template of each event."""
@@ -37,77 +49,33 @@ class LogTally:
 
     def template_counts(self, text: Callable[[str], str]) -> tuple[TemplateCount, ...]:
         """Return the templates by id."""
-        counts = Counter(self.ids)
-        last = dict(zip(self.ids, self.events, strict=True))
-        kept: dict[str, list[LogEvent]] = {}
-        highest: dict[str, int] = {}
-        for name, event in zip(self.ids, self.events, strict=True):
-            held = kept.get(name)
-            if held is None:
-                kept[name] = [event]
-                highest[name] = event.severity_number
-                continue
-            if len(held) < MAX_LINES:
-                held.append(event)
-            if event.severity_number > highest[name]:
-                highest[name] = event.severity_number
-        return tuple(
-            TemplateCount(
-                template_id=name,
-                template=text(name),
-                count=counts[name],
-                severity_number=highest[name],
-                first=kept[name][0].time,
-                last=last[name].time,
-                lines=_lines(kept[name]),
+        groups = self.loops.grouped(self.ids, self.events, MAX_LINES)
+        found: list[TemplateCount] = []
+        for name in sorted(groups):
+            count, severity, first, last = groups[name]
+            found.append(
+                TemplateCount(
+                    template_id=name,
+                    template=text(name),
+                    count=count,
+                    severity_number=severity,
+                    first=first[0].time,
+                    last=last.time,
+                    lines=_lines(first),
+                )
             )
-            for name in sorted(kept)
+        return tuple(found)
+
+    def follow(self) -> Followed:
+        """Return what follows what under one sequence key, and what was written under each."""
+        heads, found, pairs = self.loops.followed(self.ids, self.events)
+        share = kept_share(heads)
+        keys = sorted(heads if share >= 1.0 else [key for key in heads if sequence_rank(key) < share])
+        return Followed(
+            pairs=tuple([PairCount(first=a, second=b, count=n) for (a, b), n in sorted(pairs.items())]),
+            sequences=tuple(self.loops.sequences(keys, heads, found)),
+            share=share,
         )
-
-    def pair_counts(self) -> tuple[PairCount, ...]:
-        """Return the pairs of templates that follow each other on one instance and sequence key, in order."""
-        pairs: dict[tuple[str, str], int] = {}
-        instances: dict[str | None, dict[str, str]] = {}
-        resource, last = None, {}
-        for name, event in zip(self.ids, self.events, strict=True):
-            key = event.sequence_key
-            if key is None:
-                continue
-            if event.resource is not resource:
-                resource = event.resource
-                last = instances.setdefault(resource.instance, {})
-            before = last.get(key)
-            last[key] = name
-            if before is not None:
-                pair = before, name
-                pairs[pair] = pairs.get(pair, 0) + 1
-        return tuple([PairCount(first=a, second=b, count=n) for (a, b), n in sorted(pairs.items())])
-
-    def sequence_counts(self) -> tuple[tuple[SequenceCount, ...], float]:
-        """Return what was written under each sequence key, and the share of keys that is counted."""
-        found: dict[str, str | dict[str, int]] = {}
-        for name, event in zip(self.ids, self.events, strict=True):
-            key = event.sequence_key
-            if key is None:
-                continue
-            held = found.get(key)
-            if held is None:
-                # Most keys have one line in a window: a dictionary for each would be most of the work.
-                found[key] = name
-            elif isinstance(held, dict):
-                held[name] = held.get(name, 0) + 1
-            else:
-                found[key] = {held: 1, name: 1} if held != name else {name: 2}
-        share = kept_share(found)
-        return tuple(_sequences(found, share)), share
-
-
-def _sequences(found: dict[str, str | dict[str, int]], share: float) -> Iterable[SequenceCount]:
-    alone = {name: ((name, 1),) for name in {held for held in found.values() if isinstance(held, str)}}
-    for key in sorted(found if share >= 1.0 else [key for key in found if sequence_rank(key) < share]):
-        held = found[key]
-        counts = tuple(sorted(held.items())) if isinstance(held, dict) else alone[held]
-        yield SequenceCount(key=key, counts=counts)
 
 
 def _lines(events: list[LogEvent]) -> tuple[Line, ...]:

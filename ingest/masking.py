@@ -166,6 +166,8 @@ def _once(words: list[str]) -> str:
     for word in words:
         kept.append(word)
         for length in range(1, _REPEATED + 1):
+            if len(kept) <= length or kept[-1 - length] != word:
+                continue
             last = kept[-length:]
             if last == kept[-2 * length : -length] and any("<" in word for word in last):
                 del kept[-length:]

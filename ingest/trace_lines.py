@@ -13,7 +13,6 @@ from itertools import groupby
 
 CONTINUES = (" ", "\t", "Caused by: ", "... ", "at ", "#")
 """What a line begins with that may go on with a trace; every trace of several lines has such a one."""
-FIRST = frozenset(text[0] for text in CONTINUES)
 MAX_TYPES = 6
 """Errors of one trace that its template names."""
 

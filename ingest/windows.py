@@ -130,7 +130,10 @@ class Windows:
         time = event.time
         if self._watermark.follows(time, partition, wall):
             if self._from <= time < self._to:
-                self._current.add(event)
+                if type(event) is LogEvent:
+                    self._current.logs.append(event)
+                else:
+                    self._current.add(event)
             else:
                 self._buffer(event)
             return

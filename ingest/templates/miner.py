@@ -11,8 +11,10 @@ from typing import Any
 
 from drain3.drain import Drain, LogCluster
 
+from ingest.events import LogEvent
 from ingest.masking import mask_shape
 from ingest.shapes import Shape
+from ingest.tallying import Loops
 from ingest.templates.nearest import Nearest
 from ingest.templates.variants import ANY, Assigned, Template, Variants, Words
 
@@ -65,6 +67,11 @@ class Miner:
         if template is self.variants.overflow:
             self.overflowed += 1
         return template.assigned
+
+    def ids(self, events: list[LogEvent], loops: Loops) -> list[str]:
+        """Return the ids of the templates of many lines, as `assign` gives them one after the other."""
+        known = self._shapes if self._remember else {}
+        return loops.named(events, known, self._shape, self.variants.overflow, self.assign)
 
     def group(self, body: str) -> int | None:
         """Return the number of Drain3's cluster of a body, which `assign` has just been given."""

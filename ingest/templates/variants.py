@@ -153,7 +153,7 @@ class Variants:
                 continue
             members = (*self._candidates.get(pattern, ()), (key[place], number))
             self._candidates[pattern] = members
-            if len(members) >= _too_many(place, [word for word, _ in members]):
+            if len(members) >= WORDS and len(members) >= _too_many(place, [word for word, _ in members]):
                 self._open(pattern, [number for _, number in members])
 
     def _open(self, pattern: Words, members: list[int]) -> None:
