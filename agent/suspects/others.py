@@ -87,6 +87,8 @@ def silent(sides: Sides) -> Iterator[Finding]:
             and before.log_windows >= 0.8 * sides.baseline_log_windows > 0
             and sides.incident_log_windows >= 3
             and sides.incident[service].log_windows == 0
+            # Whose lines came too late to be counted did write.
+            and not sides.incident[service].untimely
         )
         if not gone and not quiet:
             continue

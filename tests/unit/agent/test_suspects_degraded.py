@@ -107,3 +107,18 @@ def test_an_analysis_comes_out_of_nothing() -> None:
     assert empty.hypotheses == ()
     assert empty.verdict is Verdict.INCONCLUSIVE
     assert any("no baseline" in sentence for sentence in empty.missing_evidence)
+
+
+@pytest.mark.parametrize("late", [0, 40])
+def test_whose_clock_went_wrong_is_not_called_silent(late: int) -> None:
+    """Lines that came too late are said to have; nothing at all is silence."""
+    held = tuple(
+        dataclasses.replace(w, templates=(), severities={}, late=late)
+        if w.service == "orders" and w.start >= ONSET
+        else w
+        for w in windows()
+    )
+    orders = [one for one in ranked(held).suspects if one.service == "orders"]
+    silent = any(part.name == "silence" for one in orders for part in one.parts)
+    assert silent is (late == 0)
+    assert any("clocks may be off" in said for said in ranked(held).missing) is (late > 0)
