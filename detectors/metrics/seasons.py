@@ -71,7 +71,10 @@ class Seasons:
         return usual
 
     def learn(self, rows: Rows, times: Array, values: Values, steps: Array) -> None:
-        """Put each value into its slot. `steps` is the usual time between samples, in nanoseconds."""
+        """Put each value into its slot; what is of an earlier one comes too late.
+
+        `steps` is the usual time between samples, in nanoseconds.
+        """
         at = self.columns.at
         young = at["first"][rows] < 0
         at["first"][rows[young]] = times[young]
@@ -94,6 +97,10 @@ class Seasons:
         at = self._profiles.at
         width = at["width"][profiles]
         day, slot = times // _DAY, ((times % _DAY) // width).astype(np.int32)
+        late = (day < at["day"][profiles]) | ((day == at["day"][profiles]) & (slot < at["slot"][profiles]))
+        if late.any():
+            # Going back would wipe out what is known of the days since.
+            profiles, values, day, slot = profiles[~late], values[~late], day[~late], slot[~late]
         moved = (at["slot"][profiles] != slot) | (at["day"][profiles] != day)
         done = profiles[moved & (at["count"][profiles] > 0)]
         at["means"][done, at["day"][done] % _RING, at["slot"][done]] = at["sum"][done] / at["count"][done]
