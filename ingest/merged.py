@@ -45,6 +45,7 @@ class _State:
 
     open: tuple[tuple[str, Part], ...]
     lives: tuple[tuple[str, str, int], ...]
+    fenced: int
     sources: tuple[_Source, ...]
     time: Nanos | None
     next_start: Nanos | None
@@ -74,16 +75,13 @@ class MergedWindows:
         """By partition of the topic and owner: the life that spoke there last."""
         self._next: Nanos | None = None
         self._late: dict[ServiceKey, int] = {}
-        self._late_total = 0
+        self._late_total = self._fenced = 0
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Totals by reason, for `/metrics`: lines of late parts among them."""
-        return {
-            "late": self._late_total,
-            "counter_limit": self._rates.forgotten,
-            "template_limit": self._naming.overflowed,
-        }
+        limits = {"counter_limit": self._rates.forgotten, "template_limit": self._naming.overflowed}
+        return {"late": self._late_total, "fenced": self._fenced, **limits}
 
     @property
     def buffered(self) -> int:
@@ -92,8 +90,7 @@ class MergedWindows:
 
     def expect(self, partitions: Iterable[Partition], *, wall: Nanos) -> None:
         """Have time wait: partitions of the topic have records that were not read yet."""
-        held = tuple(partitions)
-        if held:
+        if held := tuple(partitions):
             self._watermark.expect([*held, *self._watermark.partitions], wall=wall)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
@@ -116,7 +113,9 @@ class MergedWindows:
             raise PartialError(
                 f"its windows are not of {self._width // SECOND} s: windows.width must be the same everywhere"
             )
-        self._hear(part, partition)
+        if not self._heard(part, partition):
+            self._fenced += sum(one.lines for one in part.summaries)
+            return
         if self._next is not None and part.start < self._next:
             for summary in part.summaries:
                 key = (summary.environment, summary.service)
@@ -125,22 +124,29 @@ class MergedWindows:
             return
         self._open.setdefault(part.start, {})[_name(partition), part.owner, part.number] = part
 
-    def _hear(self, said: Part | Mark, partition: Partition) -> None:
-        """Where another life of an owner speaks, drop what the one before had not stored."""
+    def _heard(self, said: Part | Mark, partition: Partition) -> bool:
+        """Say whether it counts: what an owner's former life still says does not, its next one says it again.
+
+        Where a new life speaks first, what the one before had not stored is dropped, and time waits for it.
+        """
         key = (_name(partition), said.owner)
-        before = self._lives.pop(key, None)
-        self._lives[key] = said.life
-        if before is None and len(self._lives) > _MAX_OWNERS:
+        before = self._lives.pop(key, said.life)
+        self._lives[key] = max(before, said.life)
+        if len(self._lives) > _MAX_OWNERS:
             del self._lives[next(iter(self._lives))]
-        if before in (None, said.life):
-            return
-        for parts in self._open.values():
-            for one in [one for one in parts if one[:2] == key and one[2] >= said.since]:
-                del parts[one]
+        if said.life > before:
+            for parts in self._open.values():
+                for one in [one for one in parts if one[:2] == key and one[2] >= said.since]:
+                    del parts[one]
+            own = self._watermark.partitions.get((f"{key[0]}|owner.{said.owner}", 0))
+            if own is not None:
+                own.newest = None
+        return said.life >= before
 
     def mark(self, mark: Mark, *, partition: Partition, wall: Nanos) -> None:
         """Note how far an owner is, as `partition` of the topic says."""
-        self._hear(mark, partition)
+        if not self._heard(mark, partition):
+            return
         known = self._watermark.partitions
         known.pop(partition, None)  # it has spoken: from now on its sources are what time waits for
         for topic, number in mark.sources:
@@ -166,13 +172,11 @@ class MergedWindows:
 
     def dump(self) -> bytes:
         """Return the complete state, compressed."""
+        opened = [one for start in sorted(self._open) for one in sorted(self._open[start].items())]
         state = _State(
-            open=tuple(
-                (one[0], part)
-                for start in sorted(self._open)
-                for one, part in sorted(self._open[start].items())
-            ),
+            open=tuple((one[0], part) for one, part in opened),
             lives=tuple((*key, life) for key, life in self._lives.items()),
+            fenced=self._fenced,
             sources=tuple(
                 _Source(partition=key, spoke=one.spoke, awake=one.awake, newest=one.newest)
                 for key, one in self._watermark.partitions.items()
@@ -203,15 +207,13 @@ class MergedWindows:
             one.partition: PartitionTime(spoke=one.spoke, awake=one.awake, newest=one.newest)
             for one in saved.sources
         }
-        self._next, self._late_total = saved.next_start, saved.late_total
+        self._next, self._late_total, self._fenced = saved.next_start, saved.late_total, saved.fenced
         self._naming.load(saved.naming)
         self._rates.load(saved.counters)
         self._late = {(environment, service): n for environment, service, n in saved.late}
 
     def _close(self, until: Nanos) -> tuple[ClosedWindow, ...]:
-        start = self._next
-        if start is None:
-            start = min(self._open, default=until)
+        start = min(self._open, default=until) if self._next is None else self._next
         closed: list[ClosedWindow] = []
         empty = 0
         while start < until:

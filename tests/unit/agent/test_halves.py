@@ -194,6 +194,69 @@ def test_what_a_life_had_not_stored_is_void_whatever_number_comes_next() -> None
     assert detect.windows.counts["late"] == 0
 
 
+def test_time_waits_until_a_new_life_has_said_again_what_is_void() -> None:
+    """A mark that was never stored is void too: no window closes without what its owner has yet to repeat."""
+    detect = _detect()
+    topic = Topic(detect)
+    first, second = _ingest("i0"), _ingest("i1")
+    first.begin(1)
+    held: list[Record] = []
+    for window in range(LAST):
+        one, two = _records(window)
+        if window == 5:
+            state = first.dump()
+        held = [*held, *one] if window >= 5 else one
+        if window == 7:
+            # It had published two windows more, and their marks, when it was killed.
+            first = _ingest("i0")
+            first.load(state)
+            first.begin(2)
+            first.windows.expect([("a", 0)], wall=T0 + 70 * SECOND)
+            topic.publish(first.outcome(), T0 + 70 * SECOND)
+            _take(second, [*_records(6)[1], *two], window)
+            topic.publish(second.outcome(), T0 + 80 * SECOND)
+            detect.tick(T0 + 80 * SECOND)
+            wall = _take(first, held, window)
+        else:
+            wall = _take(first, one, window)
+            if window != 6:  # the other one lags a little
+                _take(second, two, window)
+                topic.publish(second.outcome(), wall)
+        topic.publish(first.outcome(), wall)
+        detect.tick(wall)
+    lines = [sum(s.lines for s in window.summaries) for window in detect.closed]
+    assert len(lines) > 7
+    assert lines == [10] * len(lines)
+
+
+def test_what_a_fenced_life_still_says_does_not_count() -> None:
+    """A process whose owner was taken over publishes once more before it knows: nothing is doubled."""
+    detect = _detect()
+    topic = Topic(detect)
+    first, second = _ingest("i0"), _ingest("i1")
+    first.begin(1)
+    for window in range(LAST):
+        one, two = _records(window)
+        if window == 5:
+            fenced, state = first, first.dump()
+            first = _ingest("i0")
+            first.load(state)
+            first.begin(2)
+        wall = _take(first, one, window)
+        topic.publish(first.outcome(), wall)
+        if window == 7:
+            for late in (5, 6, 7):
+                _take(fenced, _records(late)[0], late)
+            topic.publish(fenced.outcome(), wall)
+        _take(second, two, window)
+        topic.publish(second.outcome(), wall)
+        detect.tick(wall)
+    lines = [sum(s.lines for s in window.summaries) for window in detect.closed]
+    assert len(lines) > 7
+    assert lines == [10] * len(lines)
+    assert (detect.windows.counts["late"], detect.windows.counts["fenced"] > 0) == (0, True)
+
+
 def test_a_partition_that_moves_leaves_no_hole() -> None:
     """What a process still held when it ended is published; who takes its partition over adds the rest."""
     detect = _detect()
