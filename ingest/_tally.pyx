@@ -48,6 +48,8 @@ def grouped(list names not None, list events not None, Py_ssize_t most):
     cdef _Group group
     cdef long severity
     cdef str name
+    if len(names) != len(events):
+        raise ValueError("every event has one name")
     for at in range(len(names)):
         name, event = names[at], events[at]
         severity = event.severity_number
@@ -93,6 +95,8 @@ def followed(list names not None, list events not None):
     """Return a name of each sequence key, the counts of keys with several events, and the pairs' counts."""
     cdef dict heads = {}, found = {}, pairs = {}, before = {}
     cdef Py_ssize_t at, known = 0
+    if len(names) != len(events):
+        raise ValueError("every event has one name")
     for at in range(len(names)):
         key = events[at].sequence_key
         if key is None:

@@ -134,3 +134,11 @@ def test_counting_leaves_nothing_behind(loops: Loops) -> None:
 
     before = left(3)
     assert left(30) - before < 100
+
+
+def test_every_line_has_one_name(loops: Loops) -> None:
+    """Lists of different lengths are an error, never a guess."""
+    with pytest.raises(ValueError, match=r"every event has one name|zip"):
+        loops.grouped(["a"], [], 3)
+    with pytest.raises(ValueError, match=r"every event has one name|zip"):
+        loops.followed(["a"], [])
