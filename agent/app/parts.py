@@ -91,6 +91,12 @@ def redaction_key(settings: Settings) -> bytes:
     if given:
         return hashlib.blake2b(given.encode()).digest()
     path = settings.home_folder / "redaction.key"
+    if settings.role == "ingest":
+        log.warning(
+            "redaction.own_key",
+            key=str(path),
+            next="what it hides looks otherwise where another home is used; set one redaction_key for all",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")

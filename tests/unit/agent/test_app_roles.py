@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from agent.app import parts
 from agent.app.service import Service
 from agent.settings import load_settings
 
@@ -46,3 +49,20 @@ def test_only_who_detects_investigates_delivers_and_forgets(role: str, loops: se
     assert {name for name, alive in service.alive().items() if alive} == loops
     service.stop()
     assert not any(service.alive().values())
+
+
+def test_a_reader_without_the_common_key_says_so(tmp_path: Path) -> None:
+    """The same secret has one hash everywhere only under one key; a process by itself needs none."""
+    common: dict[str, Any] = {
+        "home": tmp_path,
+        "kafka": {"bootstrap_servers": "kafka:9092"},
+        "database": "postgresql://db/faultline",
+    }
+    for role, key, said in (
+        ("ingest", "", ["redaction.own_key"]),
+        ("ingest", "one for all", []),
+        ("all", "", []),
+    ):
+        with capture_logs() as logs:
+            parts.redaction_key(load_settings(**common, role=role, redaction_key=key))
+        assert [entry["event"] for entry in logs] == said
