@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -376,3 +377,37 @@ def test_any_sharing_of_records_gives_the_same_counts(split: list[bool], cut: in
     detect.finish()
     counted = sum(s.lines + s.late for window in detect.closed for s in window.summaries)
     assert counted == len(split)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_however_partitions_move_every_line_counts_once(seed: int) -> None:
+    """Two partitions wander between three processes, which often have none: nothing is late or stays open."""
+    chance = random.Random(seed)
+    detect = _detect()
+    topic = Topic(detect)
+    halves = tuple(_ingest(f"i{number}") for number in range(3))
+    readers = [halves[0], halves[1]]
+
+    def step(wall: Nanos) -> None:
+        for half in halves:
+            half.tick(wall)
+            topic.publish(half.outcome(), wall)
+        detect.tick(wall)
+
+    for number in range(60):
+        wall = T0 + round(number * 2.5 * SECOND)
+        partition = chance.randrange(2)
+        if chance.random() < 0.15:
+            # As `Stream` does it when Kafka takes a partition away.
+            readers[partition].hand_over()
+            topic.publish(readers[partition].outcome(), wall)
+            readers[partition].windows.forget([("a", partition)])
+            readers[partition] = chance.choice(halves)
+            readers[partition].windows.expect([("a", partition)], wall=wall)
+        readers[partition].take(line(number, number * 2.5, ("a", partition)), wall)
+        step(wall)
+    for second in range(60):
+        step(wall + second * SECOND)
+    assert sum(s.lines for window in detect.closed for s in window.summaries) == 60
+    assert [one.windows.counts["late"] for one in (*halves, detect)] == [0] * 4
+    assert [one.windows.buffered for one in (*halves, detect)] == [0] * 4
