@@ -50,9 +50,9 @@ class Sizes:
     short_rounds: int = 40
     """Rounds of some milliseconds, of which many fit between two interruptions."""
     lines: int = 100_000
-    shared_lines: int = 300_000
+    shared_lines: int = 800_000
     """Lines that one process reads, and then two."""
-    shared_rounds: int = 8
+    shared_rounds: int = 6
     """By the clock on the wall, which other work disturbs more than processor time."""
     bodies: int = 30_000
     series: int = 10_000

@@ -159,7 +159,7 @@ def record_all(out: Path, **options: Any) -> None:
     What is there and whole is left alone, so an interrupted suite goes on where it was. A recording that
     fails is tried once more; at the end those that are still missing are named, with their consoles in
     OUT/.consoles. The first run of a fault may be looked at while tuning, the others are held out; of the
-    fault-free day it is the first third.
+    fault-free day both halves are, and its first third is recorded once more.
     """
     wanted = [name for name in options["only"].split(",") if name] or [*FAULTS]
     if unknown := sorted(set(wanted) - set(FAULTS)):

@@ -1,8 +1,8 @@
 """All kept recordings in one go: which there are, several shops side by side, and how far it is.
 
 Every recording is a process of its own (`python -m tests.testbed run`), so one that breaks ends alone. The
-fault-free day comes first because it takes longest; then every fault once, every fault again, and so on, so
-that a suite that is cut short has some of everything.
+parts of the fault-free day come first because they take longest; then every fault once, every fault again,
+and so on, so that a suite that is cut short has some of everything.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.testbed.recording import is_whole
 
 CONSOLES = ".consoles"
 QUIET = "quiet"
+HELD_OUT = ("--held-out-after", "0")
 RUN = (sys.executable, "-m", "tests.testbed", "run")
 TRIES = 2
 WARMUP_S = 25.0
@@ -56,18 +57,22 @@ class Job:
 
 def jobs(shape: Shape, faults: Sequence[str]) -> list[Job]:
     """Return every recording of a suite in the order of making; equal shapes give equal seeds."""
-    found = [_quiet(shape)] if shape.quiet_s else []
+    found = _quiet(shape) if shape.quiet_s else []
     for number in range(1, shape.runs + 1):
         found += [_fault(shape, name, number) for name in faults]
     return found
 
 
-def _quiet(shape: Shape) -> Job:
-    """Return a whole day from midnight on; its first third may be looked at."""
-    length = f"{shape.quiet_s:g}"
-    own = ("--baseline", length, "--duration", "0", "--day", length, "--depth", "1", "--begins", "0")
-    held_out = ("--held-out-after", f"{shape.quiet_s / 3:g}")
-    return _job(shape, QUIET, QUIET, shape.quiet_s, (*own, *held_out))
+def _quiet(shape: Shape) -> list[Job]:
+    """Return a day in its two halves, which are held out, and its first third once more, to be looked at."""
+    day, half = shape.quiet_s, shape.quiet_s / 2
+    parts = ((1, day / 3, "0", ()), (2, half, "0", HELD_OUT), (3, half, "12", HELD_OUT))
+    made: list[Job] = []
+    for number, length, hour, held_out in parts:
+        lengths = ("--baseline", f"{length:g}", "--duration", "0", "--day", f"{day:g}")
+        own = (*lengths, "--depth", "1", "--begins", hour, *held_out)
+        made.append(_job(shape, QUIET, f"{QUIET}-{number}", length, own))
+    return made
 
 
 def _fault(shape: Shape, fault: str, number: int) -> Job:
@@ -75,7 +80,7 @@ def _fault(shape: Shape, fault: str, number: int) -> Job:
     name = f"{fault}-{number}"
     hour = random.Random(name).uniform(0, 24)
     lengths = ("--baseline", f"{shape.baseline_s:g}", "--duration", f"{shape.duration_s:g}")
-    held_out = ("--held-out-after", "0") if number > 1 else ()
+    held_out = HELD_OUT if number > 1 else ()
     own = (*lengths, "--begins", f"{hour:.1f}", *held_out)
     return _job(shape, fault, name, shape.baseline_s + shape.duration_s, own)
 

@@ -37,19 +37,28 @@ def _option(job: Job, name: str) -> str | None:
 def test_every_fault_comes_in_every_round() -> None:
     """The day first, then all faults once, twice, three times; the first run alone may be looked at."""
     made = jobs(SHAPE, ["a", "b"])
-    assert [job.name for job in made] == ["quiet", "a-1", "b-1", "a-2", "b-2", "a-3", "b-3"]
+    assert [job.name for job in made] == [
+        *("quiet-1", "quiet-2", "quiet-3"),
+        *("a-1", "b-1", "a-2", "b-2", "a-3", "b-3"),
+    ]
     held_out = [_option(job, "--held-out-after") for job in made]
-    assert held_out == ["2400", None, None, "0", "0", "0", "0"]
+    assert held_out == [None, "0", "0", None, None, "0", "0", "0", "0"]
     assert len({_option(job, "--seed") for job in made}) == len(made)
     assert {_option(job, "--without") for job in made} == {"logs"}
     assert jobs(SHAPE, ["a", "b"]) == made
 
 
-def test_the_day_is_as_long_as_the_quiet_run() -> None:
-    """A whole day passes in it, and nothing is injected."""
-    (quiet, *_) = jobs(SHAPE, ["a"])
-    assert (_option(quiet, "--fault"), _option(quiet, "--duration")) == ("quiet", "0")
-    assert _option(quiet, "--day") == _option(quiet, "--baseline") == "7200"
+def test_the_held_out_quiet_runs_make_a_day() -> None:
+    """Nothing is injected, and what may be looked at is another recording of the first third."""
+    (first, *halves) = jobs(SHAPE, ["a"])[:3]
+    for quiet in (first, *halves):
+        assert (_option(quiet, "--fault"), _option(quiet, "--duration")) == ("quiet", "0")
+        assert _option(quiet, "--day") == "7200"
+    assert (_option(first, "--begins"), _option(first, "--baseline")) == ("0", "2400")
+    assert [(_option(half, "--begins"), _option(half, "--baseline")) for half in halves] == [
+        ("0", "3600"),
+        ("12", "3600"),
+    ]
 
 
 def _suite(dataset: Path, names: list[str], said: list[str]) -> Suite:
