@@ -127,8 +127,12 @@ def file_of(prediction: Prediction) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{prediction.system}-{prediction.id}") + ".html"
 
 
-def _place(place: int | None) -> str:
-    return "nowhere" if place is None else {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
+def ordinal(place: int | None) -> str:
+    """Return a place as people say it: `1st`, `22nd`, `113th`, `nowhere`."""
+    if place is None:
+        return "nowhere"
+    teen = place % 100 in {11, 12, 13}
+    return f"{place}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')}"
 
 
 def _environment() -> Environment:
@@ -145,6 +149,6 @@ def _environment() -> Environment:
         "words": words,
         "number": number,
         "file": file_of,
-        "place": _place,
+        "place": ordinal,
     }
     return environment

@@ -13,7 +13,7 @@ from agent.evaluate import rca
 from agent.evaluate.cases import load
 from agent.evaluate.data import DataError, Truth, labels
 from agent.evaluate.mechanisms import MECHANISMS, right_mechanism
-from agent.evaluate.rca_report import CasePages
+from agent.evaluate.rca_report import CasePages, ordinal
 from agent.evaluate.rivals import RIVALS
 from ingest.recordings import RecordingError
 from tests.support.labelled import BASELINE, FAULT, row, write_recording, write_truth
@@ -165,3 +165,10 @@ def test_the_report_has_a_page_for_every_case_and_an_index(data: Path, tmp_path:
     assert "2 of 2 cases right first" in index
     assert "<circle" in index
     assert "<script" not in index
+
+
+def test_places_read_as_people_say_them() -> None:
+    """Teens are all alike, of other numbers the last figure counts."""
+    places = [None, 1, 2, 3, 4, 11, 12, 13, 21, 22, 33, 111, 112]
+    told = "nowhere 1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 33rd 111th 112th"
+    assert " ".join(map(ordinal, places)) == told
