@@ -32,7 +32,7 @@ class Extra:
     during: float
     count: int
     measured: bool = False
-    """Told by metrics alone: how many calls it stands for is not known."""
+    """Told by metrics or by lines alone: how many calls it stands for is not known."""
 
     @property
     def per_call(self) -> float:

@@ -187,6 +187,8 @@ def _finding(
         label = f"{extra.service} → {extra.callee} {extra.operation}"
         what = f"time between {extra.service} and {extra.callee} in {extra.operation}"
     owner = service if extra.callee is None else extra.service
+    # Metrics and lines tell of a delay, not of how many calls there were.
+    calls = "" if extra.measured else f" ({extra.count} calls)"
     return Finding(
         service=service,
         part=part,
@@ -200,7 +202,7 @@ def _finding(
             service=owner,
             subject=subject,
             label=label,
-            statement=f"{what} rose from {extra.before:.4g} s to {extra.during:.4g} s ({extra.count} calls)",
+            statement=f"{what} rose from {extra.before:.4g} s to {extra.during:.4g} s{calls}",
             start=sides.start,
             end=sides.end,
             score=value,

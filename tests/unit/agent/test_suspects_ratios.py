@@ -199,7 +199,9 @@ def test_an_edge_that_only_metrics_tell_of_has_a_path_too(outer: SeriesKey, inne
     (edge,) = metric_edges(both)
     assert (edge.caller, edge.callee) == ("web", "pay")
     assert edge.during - edge.before == pytest.approx(0.7)
-    assert of(list(latency.findings(both)), "path delay")["pay"] > 3
+    found = list(latency.findings(both))
+    assert of(found, "path delay")["pay"] > 3
+    assert not any("calls)" in one.evidence.statement for one in found), "nobody has counted them"
 
 
 @pytest.mark.parametrize(("asked", "sure"), [(100, True), (2, False)])
