@@ -21,7 +21,7 @@ from agent.analysis import (
 )
 from agent.incidents import schedule
 from agent.incidents.alerts import released_by
-from agent.incidents.relate import joins, related, touching
+from agent.incidents.relate import former, joins, related, touching
 from agent.incidents.state import (
     ALERTMANAGER,
     HOLD_ALERT,
@@ -199,7 +199,7 @@ class Correlator:
             group, reason = self._enough(pending, topology, step.now)
             if reason is None:
                 continue
-            live = self._former(group) or self._begin(group, reason, step)
+            live = former(self._state.live.values(), group) or self._begin(group, reason, step)
             if live is None:
                 step.dropped += 1
                 continue
@@ -226,16 +226,6 @@ class Correlator:
         group = tuple(in_order((anomaly, *near)))
         together = weight(group, self._policy.repeated)
         return (group, Reason.PAIR) if near and together >= self._policy.together else ((), None)
-
-    def _former(self, group: Iterable[Anomaly]) -> Live | None:
-        """Return the incident, resolved lately, that this is again: one of the same services."""
-        found = None
-        for anomaly in group:
-            for live in by_age(self._state.live.values()):
-                same = live.incident.environment == anomaly.environment
-                if same and not live.open and anomaly.service in live.incident.services:
-                    found = live
-        return found
 
     def _begin(self, group: Sequence[Anomaly], reason: Reason, step: Step) -> Live | None:
         if len(self._state.live) >= MAX_LIVE and not self._make_room():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.incidents.state import Live
+from collections.abc import Iterable
+
+from agent.incidents.state import Live, by_age
 from agent.topology import Topology
 from detectors.anomaly import Anomaly
 from ingest.record import Nanos
@@ -53,3 +55,15 @@ def touching(topology: Topology, first: Live, second: Live, within: Nanos) -> bo
         for one in first.incident.services
         for other in second.incident.services
     )
+
+
+def former(live: Iterable[Live], group: Iterable[Anomaly]) -> Live | None:
+    """Return the incident, resolved lately, that a group of anomalies is again: one of the same services."""
+    found = None
+    known = tuple(by_age(live))
+    for anomaly in group:
+        for one in known:
+            same = one.incident.environment == anomaly.environment
+            if same and not one.open and anomaly.service in one.incident.services:
+                found = one
+    return found

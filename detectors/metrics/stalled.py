@@ -125,18 +125,9 @@ class Stalled(Stateful[_State]):
             )
             for key, course in stalled[:_SHOWN]
         ]
-        finding = Finding(
-            detector=NAME,
-            subject=subject,
-            direction=Direction.GONE,
-            hit=Hit.OTHER,
-            score=score,
-            threshold=1.0,
-            reason=f"{_count(stalled)} of {summary.service} stopped moving.",
-            evidence=tuple(evidence),
-            instance=first.instance or None,
-        )
-        yield self._anomaly(summary, finding, first.since)
+        reason = f"{_count(stalled)} of {summary.service} stopped moving."
+        found = _finding(subject, score, reason, evidence, first.instance)
+        yield self._anomaly(summary, found, first.since)
 
     def tick(self, end: Nanos) -> Sequence[Anomaly]:
         """Judge which series did not come, then forget what nothing continues."""
@@ -189,18 +180,9 @@ class Stalled(Stateful[_State]):
                 )
                 for key, course in stalled[:_SHOWN]
             ]
-            finding = Finding(
-                detector=NAME,
-                subject=subject,
-                direction=Direction.GONE,
-                hit=Hit.OTHER,
-                score=score,
-                threshold=1.0,
-                reason=f"{_count(stalled)} of {summary.service} stopped being reported.",
-                evidence=tuple(evidence),
-                instance=instance or None,
-            )
-            yield self._anomaly(summary, finding, first.last)
+            reason = f"{_count(stalled)} of {summary.service} stopped being reported."
+            found = _finding(subject, score, reason, evidence, instance)
+            yield self._anomaly(summary, found, first.last)
 
     def _anomaly(self, summary: WindowSummary, finding: Finding, since: Nanos) -> Anomaly:
         key = (summary.environment, summary.service, finding.subject)
@@ -209,6 +191,20 @@ class Stalled(Stateful[_State]):
             self._state.runs.open.pop(key, None)
         run = self._state.runs.extend(key, since, summary.end)
         return anomaly(summary.environment, summary.service, run, finding, node_of(summary, finding.instance))
+
+
+def _finding(subject: str, score: float, reason: str, evidence: Sequence[Evidence], instance: str) -> Finding:
+    return Finding(
+        detector=NAME,
+        subject=subject,
+        direction=Direction.GONE,
+        hit=Hit.OTHER,
+        score=score,
+        threshold=1.0,
+        reason=reason,
+        evidence=tuple(evidence),
+        instance=instance or None,
+    )
 
 
 def _stopped(regular: Mapping[ServiceId, int], away: Mapping[ServiceId, Sequence[object]]) -> set[str]:
